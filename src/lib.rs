@@ -1,0 +1,15 @@
+//! A highly available reverse proxy in front of remote Tezos signers.
+//!
+//! Modules in reading order: the vocabulary (`tezos`, `settings`, `time`), the core without I/O
+//! (`guard`, parts of `signer`), the adapters (`store`, `signer`, `telemetry`, `task`), the services
+//! (`cache`, `proxy`, `admin`), the edges (`server`, `config`, `cli`, `control`) and the wiring (`app`).
+//! `ARCHITECTURE.md` shows the way of one sign request through them.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod dev_signer;
+pub mod server;
+pub mod settings;
+pub mod task;
+pub mod tezos;
+pub mod time;

@@ -1,0 +1,4 @@
+//! The `signer-proxy` binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

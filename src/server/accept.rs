@@ -1,0 +1,170 @@
+//! The accept loop: admits connections, backs off when the system has no room, ends with the drain.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::time::Duration;
+use tokio_util::task::TaskTracker;
+
+use super::bound::Socket;
+use super::refusal::{Refusal, refuse};
+use super::service::Handler;
+use super::{Bound, Edge, Peer, connection};
+
+/// The first pause after an accept has failed for want of descriptors or memory, doubled each time.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(20);
+/// The longest such pause.
+const BACK_OFF_MOST: Duration = Duration::from_secs(1);
+/// Refusals under way at a time; more connections than that are cut without a word.
+const REFUSALS: usize = 64;
+/// Silence on a TCP connection after which the kernel asks whether the peer still exists, so that a
+/// held request of a machine that has vanished is noticed.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Accepts and serves until the drain, then returns when the last connection has ended.
+///
+/// At the drain the listener is dropped, idle connections are closed, and requests that have begun are
+/// finished with `connection: close`; there is no limit on how long the service takes for them.
+/// Dropping the future stops accepting and leaves the connections to their tasks.
+pub async fn serve<S: Handler>(listener: Bound, service: S, edge: Edge) {
+    let mut acceptor = Acceptor {
+        service,
+        edge,
+        connections: TaskTracker::new(),
+        refusals: TaskTracker::new(),
+        trouble: None,
+    };
+    let drain = acceptor.edge.drain.clone();
+    let serving = async {
+        loop {
+            let accepted = poll_fn(|cx| listener.poll_accept(cx)).await;
+            acceptor.take(accepted).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = drain.cancelled() => {}
+        () = serving => {}
+    }
+    acceptor.take_waiting(&listener);
+    drop(listener);
+    acceptor.connections.close();
+    acceptor.refusals.close();
+    acceptor.connections.wait().await;
+    acceptor.refusals.wait().await;
+}
+
+struct Acceptor<S> {
+    service: S,
+    edge: Edge,
+    connections: TaskTracker,
+    refusals: TaskTracker,
+    trouble: Option<Trouble>,
+}
+
+/// A time in which accepting fails.
+struct Trouble {
+    failures: u64,
+    pause: Duration,
+}
+
+impl<S: Handler> Acceptor<S> {
+    async fn take(&mut self, accepted: io::Result<(Socket, Peer)>) {
+        match accepted {
+            Ok((socket, peer)) => {
+                if let Some(trouble) = self.trouble.take() {
+                    tracing::info!(failures = trouble.failures, "accepting again");
+                }
+                self.admit(socket, peer);
+            }
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "connection lost before it was accepted");
+            }
+            Err(error) => {
+                // A descriptor is worth more to somebody who wants to ask than to an idle connection.
+                self.edge.count.evict_oldest();
+                let pause = self.note_trouble(&error);
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    fn note_trouble(&mut self, error: &io::Error) -> Duration {
+        let trouble = self.trouble.get_or_insert_with(|| {
+            tracing::warn!(%error, "cannot accept connections");
+            Trouble {
+                failures: 0,
+                pause: BACK_OFF_FIRST,
+            }
+        });
+        trouble.failures = trouble.failures.saturating_add(1);
+        let pause = trouble.pause;
+        trouble.pause = pause.saturating_mul(2).min(BACK_OFF_MOST);
+        pause
+    }
+
+    /// Whoever connected before the listener went gets a word instead of a reset.
+    fn take_waiting(&mut self, listener: &Bound) {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..self.edge.limits.connections {
+            let Poll::Ready(Ok((socket, peer))) = listener.poll_accept(&mut cx) else {
+                return;
+            };
+            self.admit(socket, peer);
+        }
+    }
+
+    fn admit(&self, socket: Socket, peer: Peer) {
+        match socket {
+            Socket::Tcp(stream) => {
+                // Without these it only works less well.
+                drop(stream.set_nodelay(true));
+                let keepalive = TcpKeepalive::new()
+                    .with_time(KEEPALIVE)
+                    .with_interval(KEEPALIVE);
+                drop(SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+                self.start(stream, peer);
+            }
+            Socket::Unix(stream) => self.start(stream, peer),
+        }
+    }
+
+    fn start<I>(&self, io: I, peer: Peer)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let edge = self.edge.clone();
+        let address = peer.address.map(|address| address.ip());
+        if let Some(slot) = edge.count.admit(&edge.limits, address) {
+            let served = connection::run(io, peer, self.service.clone(), edge, slot);
+            drop(
+                self.edge
+                    .tasks
+                    .spawn("connection", self.connections.track_future(served)),
+            );
+        } else if self.refusals.len() < REFUSALS {
+            let refused = async move {
+                let mut io = io;
+                refuse(&mut io, Refusal::FULL, &edge.refusals, edge.limits.write).await;
+            };
+            drop(
+                self.edge
+                    .tasks
+                    .spawn("refusal", self.refusals.track_future(refused)),
+            );
+        }
+    }
+}
+
+/// Errors that accept reports for a connection that is already gone, not for the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}

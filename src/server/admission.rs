@@ -1,0 +1,293 @@
+//! Who may be connected: the cap, the cap per address, and which idle connection makes room.
+//!
+//! The table is the only authority on what is idle: a connection that begins a request asks it first,
+//! and one that was evicted is told so there. So no request that has begun is ever cut by an eviction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Limits;
+
+/// Connections of one listener, readable at any time. Cheap to clone; clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionCount(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    table: Mutex<Table>,
+    evicted: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl ConnectionCount {
+    /// Connections that are open now, without those that are only being told goodbye.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.table().open.len()
+    }
+
+    /// Idle connections closed since the start to make room for others.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.0.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Connections refused since the start because there was no room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    /// Gives a new connection its place, if need be that of the one that has been idle longest.
+    /// `None` when there is no room.
+    pub(super) fn admit(&self, limits: &Limits, address: Option<IpAddr>) -> Option<Slot> {
+        let address = address.map(|address| address.to_canonical());
+        let mut table = self.table();
+        let crowded = address.is_some_and(|address| table.of(address) >= limits.per_address.max(1));
+        let full = table.open.len() >= limits.connections.max(1);
+        let evicted = (crowded && table.evict(address)) || (!crowded && full && table.evict(None));
+        if (crowded || full) && !evicted {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        if evicted {
+            self.0.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        let (id, evict) = table.insert(address);
+        Some(Slot {
+            id,
+            evict,
+            count: self.clone(),
+        })
+    }
+
+    /// Closes the connection that has been idle longest, for when descriptors run out.
+    pub(super) fn evict_oldest(&self) {
+        if self.table().evict(None) {
+            self.0.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Every change below leaves the table whole, so a panic elsewhere cannot have torn it.
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place; given back on drop.
+#[derive(Debug)]
+pub(super) struct Slot {
+    id: u64,
+    evict: CancellationToken,
+    count: ConnectionCount,
+}
+
+impl Slot {
+    /// Cancelled when the place has been given to another connection.
+    pub(super) fn evicted(&self) -> CancellationToken {
+        self.evict.clone()
+    }
+
+    /// A request begins. Returns `false` when the place is gone.
+    #[must_use]
+    pub(super) fn busy(&self) -> bool {
+        self.count.table().busy(self.id)
+    }
+
+    /// The connection waits for its next request.
+    pub(super) fn idle(&self) {
+        self.count.table().idle(self.id);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.count.table().remove(self.id);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<u64, Entry>,
+    per_address: HashMap<IpAddr, usize>,
+    /// By the order in which they became idle.
+    idle: BTreeMap<u64, u64>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: Option<IpAddr>,
+    evict: CancellationToken,
+    /// Its key in the order of idleness, when it is idle.
+    idle: Option<u64>,
+}
+
+impl Table {
+    fn of(&self, address: IpAddr) -> usize {
+        self.per_address.get(&address).copied().unwrap_or(0)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next = self.next.wrapping_add(1);
+        self.next
+    }
+
+    fn insert(&mut self, address: Option<IpAddr>) -> (u64, CancellationToken) {
+        let (id, evict) = (self.number(), CancellationToken::new());
+        self.open.insert(
+            id,
+            Entry {
+                address,
+                evict: evict.clone(),
+                idle: None,
+            },
+        );
+        if let Some(address) = address {
+            let count = self.per_address.entry(address).or_insert(0);
+            *count = count.saturating_add(1);
+        }
+        self.idle(id);
+        (id, evict)
+    }
+
+    fn idle(&mut self, id: u64) {
+        let order = self.number();
+        if let Some(entry) = self.open.get_mut(&id)
+            && entry.idle.is_none()
+        {
+            entry.idle = Some(order);
+            self.idle.insert(order, id);
+        }
+    }
+
+    fn busy(&mut self, id: u64) -> bool {
+        let Some(entry) = self.open.get_mut(&id) else {
+            return false;
+        };
+        if let Some(order) = entry.idle.take() {
+            self.idle.remove(&order);
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.open.remove(&id)?;
+        if let Some(order) = entry.idle {
+            self.idle.remove(&order);
+        }
+        if let Some(address) = entry.address
+            && let Some(count) = self.per_address.get_mut(&address)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+        Some(entry)
+    }
+
+    /// Gives up the oldest idle connection, of `address` if one is named. Walks over at most all idle
+    /// connections.
+    fn evict(&mut self, address: Option<IpAddr>) -> bool {
+        let oldest = self.idle.values().copied().find(|id| {
+            address.is_none()
+                || self
+                    .open
+                    .get(id)
+                    .is_some_and(|entry| entry.address == address)
+        });
+        let Some(entry) = oldest.and_then(|id| self.remove(id)) else {
+            return false;
+        };
+        entry.evict.cancel();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(connections: usize, per_address: usize) -> Limits {
+        Limits {
+            connections,
+            per_address,
+            ..Limits::default()
+        }
+    }
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn oldest_idle_makes_room() {
+        let (count, limits) = (ConnectionCount::default(), limits(2, 2));
+        let first = count.admit(&limits, address(1)).unwrap();
+        let second = count.admit(&limits, address(2)).unwrap();
+        // The first works for a while, so the second has been idle longer.
+        assert!(first.busy());
+        first.idle();
+        let third = count.admit(&limits, address(3)).unwrap();
+        assert!(second.evicted().is_cancelled());
+        assert!(!first.evicted().is_cancelled() && !third.evicted().is_cancelled());
+        assert_eq!((count.open(), count.evicted(), count.refused()), (2, 1, 0));
+    }
+
+    #[test]
+    fn busy_connections_are_never_evicted() {
+        let (count, limits) = (ConnectionCount::default(), limits(1, 1));
+        let only = count.admit(&limits, address(1)).unwrap();
+        assert!(only.busy());
+        assert!(count.admit(&limits, address(2)).is_none());
+        assert_eq!((count.open(), count.evicted(), count.refused()), (1, 0, 1));
+    }
+
+    #[test]
+    fn crowded_address_evicts_its_own() {
+        let (count, limits) = (ConnectionCount::default(), limits(10, 1));
+        let other = count.admit(&limits, address(1)).unwrap();
+        let own = count.admit(&limits, address(2)).unwrap();
+        let again = count.admit(&limits, address(2)).unwrap();
+        assert!(own.evicted().is_cancelled() && !other.evicted().is_cancelled());
+        assert!(again.busy());
+        assert!(count.admit(&limits, address(2)).is_none());
+    }
+
+    #[test]
+    fn evicted_connection_cannot_begin_a_request() {
+        let (count, limits) = (ConnectionCount::default(), limits(1, 1));
+        let first = count.admit(&limits, None).unwrap();
+        let second = count.admit(&limits, None).unwrap();
+        assert!(!first.busy());
+        drop(first);
+        assert_eq!(count.open(), 1);
+        assert!(second.busy());
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let (count, limits) = (ConnectionCount::default(), limits(1, 1));
+        for _ in 0..3 {
+            let slot = count.admit(&limits, address(1)).unwrap();
+            assert!(slot.busy());
+        }
+        assert_eq!((count.open(), count.evicted(), count.refused()), (0, 0, 0));
+        assert!(count.table().per_address.is_empty() && count.table().idle.is_empty());
+    }
+
+    #[test]
+    fn mapped_address_is_the_same_address() {
+        let (count, limits) = (ConnectionCount::default(), limits(10, 1));
+        let own = count
+            .admit(&limits, "::ffff:192.0.2.1".parse().ok())
+            .unwrap();
+        assert!(own.busy());
+        assert!(count.admit(&limits, address(1)).is_none());
+    }
+}

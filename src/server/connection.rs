@@ -212,3 +212,6 @@ where
     )
     .await;
 }
+
+#[cfg(test)]
+mod tests;

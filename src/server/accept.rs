@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use nix::errno::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::time::Duration;
 use tokio_util::task::TaskTracker;
@@ -67,7 +68,24 @@ struct Acceptor<S> {
 /// A time in which accepting fails.
 struct Trouble {
     failures: u64,
-    pause: Duration,
+    next: Duration,
+}
+
+impl Trouble {
+    fn new() -> Self {
+        Self {
+            failures: 0,
+            next: BACK_OFF_FIRST,
+        }
+    }
+
+    /// Counts a failure and tells how long to wait after it.
+    fn pause(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let pause = self.next;
+        self.next = pause.saturating_mul(2).min(BACK_OFF_MOST);
+        pause
+    }
 }
 
 impl<S: Handler> Acceptor<S> {
@@ -84,25 +102,16 @@ impl<S: Handler> Acceptor<S> {
             }
             Err(error) => {
                 // A descriptor is worth more to somebody who wants to ask than to an idle connection.
-                self.edge.count.evict_oldest();
-                let pause = self.note_trouble(&error);
-                tokio::time::sleep(pause).await;
+                if is_shortage(&error) {
+                    self.edge.count.evict_oldest();
+                }
+                let trouble = self.trouble.get_or_insert_with(|| {
+                    tracing::warn!(%error, "cannot accept connections");
+                    Trouble::new()
+                });
+                tokio::time::sleep(trouble.pause()).await;
             }
         }
-    }
-
-    fn note_trouble(&mut self, error: &io::Error) -> Duration {
-        let trouble = self.trouble.get_or_insert_with(|| {
-            tracing::warn!(%error, "cannot accept connections");
-            Trouble {
-                failures: 0,
-                pause: BACK_OFF_FIRST,
-            }
-        });
-        trouble.failures = trouble.failures.saturating_add(1);
-        let pause = trouble.pause;
-        trouble.pause = pause.saturating_mul(2).min(BACK_OFF_MOST);
-        pause
     }
 
     /// Whoever connected before the listener went gets a word instead of a reset.
@@ -167,4 +176,45 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
+}
+
+/// Whether the system has run out of something that a closed connection gives back.
+fn is_shortage(error: &io::Error) -> bool {
+    let short = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|code| short.contains(&Errno::from_raw(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        let mut trouble = Trouble::new();
+        let pauses: Vec<u128> = (0..8).map(|_| trouble.pause().as_millis()).collect();
+        assert_eq!(pauses, [20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(trouble.failures, 8);
+    }
+
+    #[test]
+    fn only_a_shortage_costs_an_idle_connection() {
+        assert!(is_shortage(&io::Error::from_raw_os_error(
+            Errno::EMFILE as i32
+        )));
+        assert!(!is_shortage(&io::Error::from_raw_os_error(
+            Errno::ENETDOWN as i32
+        )));
+    }
+
+    #[test]
+    fn connection_lost_in_the_queue_is_no_trouble_of_the_listener() {
+        assert!(is_of_one_connection(&io::Error::from_raw_os_error(
+            Errno::ECONNABORTED as i32
+        )));
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(
+            Errno::EMFILE as i32
+        )));
+    }
 }

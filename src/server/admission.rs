@@ -221,19 +221,20 @@ mod tests {
         }
     }
 
-    fn address(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
+    /// A place for a connection from one of the documentation's addresses, if there is one.
+    fn admit(count: &ConnectionCount, limits: &Limits, last: u8) -> Option<Slot> {
+        count.admit(limits, Some(IpAddr::from([192, 0, 2, last])))
     }
 
     #[test]
     fn oldest_idle_makes_room() {
         let (count, limits) = (ConnectionCount::default(), limits(2, 2));
-        let first = count.admit(&limits, address(1)).unwrap();
-        let second = count.admit(&limits, address(2)).unwrap();
+        let first = admit(&count, &limits, 1).unwrap();
+        let second = admit(&count, &limits, 2).unwrap();
         // The first works for a while, so the second has been idle longer.
         assert!(first.busy());
         first.idle();
-        let third = count.admit(&limits, address(3)).unwrap();
+        let third = admit(&count, &limits, 3).unwrap();
         assert!(second.evicted().is_cancelled());
         assert!(!first.evicted().is_cancelled() && !third.evicted().is_cancelled());
         assert_eq!((count.open(), count.evicted(), count.refused()), (2, 1, 0));
@@ -242,21 +243,21 @@ mod tests {
     #[test]
     fn busy_connections_are_never_evicted() {
         let (count, limits) = (ConnectionCount::default(), limits(1, 1));
-        let only = count.admit(&limits, address(1)).unwrap();
+        let only = admit(&count, &limits, 1).unwrap();
         assert!(only.busy());
-        assert!(count.admit(&limits, address(2)).is_none());
+        assert!(admit(&count, &limits, 2).is_none());
         assert_eq!((count.open(), count.evicted(), count.refused()), (1, 0, 1));
     }
 
     #[test]
     fn crowded_address_evicts_its_own() {
         let (count, limits) = (ConnectionCount::default(), limits(10, 1));
-        let other = count.admit(&limits, address(1)).unwrap();
-        let own = count.admit(&limits, address(2)).unwrap();
-        let again = count.admit(&limits, address(2)).unwrap();
+        let other = admit(&count, &limits, 1).unwrap();
+        let own = admit(&count, &limits, 2).unwrap();
+        let again = admit(&count, &limits, 2).unwrap();
         assert!(own.evicted().is_cancelled() && !other.evicted().is_cancelled());
         assert!(again.busy());
-        assert!(count.admit(&limits, address(2)).is_none());
+        assert!(admit(&count, &limits, 2).is_none());
     }
 
     #[test]
@@ -274,7 +275,7 @@ mod tests {
     fn places_are_given_back() {
         let (count, limits) = (ConnectionCount::default(), limits(1, 1));
         for _ in 0..3 {
-            let slot = count.admit(&limits, address(1)).unwrap();
+            let slot = admit(&count, &limits, 1).unwrap();
             assert!(slot.busy());
         }
         assert_eq!((count.open(), count.evicted(), count.refused()), (0, 0, 0));
@@ -288,6 +289,6 @@ mod tests {
             .admit(&limits, "::ffff:192.0.2.1".parse().ok())
             .unwrap();
         assert!(own.busy());
-        assert!(count.admit(&limits, address(1)).is_none());
+        assert!(admit(&count, &limits, 1).is_none());
     }
 }

@@ -38,7 +38,13 @@ impl Shared {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    /// Whether the answer that is about to leave is the connection's last: nobody asks during a drain,
+    /// and hyper does not read on behind a body that the service has left unread.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_draining() || !self.progress().is_whole()
+    }
+
+    fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
 
@@ -61,8 +67,8 @@ impl Shared {
     }
 
     /// Returns whether the connection became idle.
-    pub(super) fn flushed(&self, message_done: bool) -> bool {
-        let idle = self.progress().flushed(Instant::now(), message_done);
+    pub(super) fn flushed(&self) -> bool {
+        let idle = self.progress().flushed(Instant::now());
         if idle {
             self.slot.idle();
         }

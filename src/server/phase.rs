@@ -56,6 +56,8 @@ pub(super) enum Expiry {
 #[derive(Debug)]
 pub(super) struct Progress {
     phase: Phase,
+    /// Whether the last byte of the current message has come.
+    whole: bool,
     /// Since when nothing could be written, while something had to be.
     stalled: Option<Instant>,
     /// Since when the peer sends no more, while the service works.
@@ -67,6 +69,7 @@ impl Progress {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             phase: Phase::Fresh { since: now },
+            whole: false,
             stalled: None,
             half_closed: None,
             refusal: None,
@@ -90,9 +93,15 @@ impl Progress {
         }
     }
 
+    /// Whether the last byte of the current message has come.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// The first byte of a head has come.
     pub(super) fn head_begins(&mut self, now: Instant) {
         self.phase = Phase::Head { since: now };
+        self.whole = false;
     }
 
     /// The head is complete and goes to hyper.
@@ -117,7 +126,7 @@ impl Progress {
     }
 
     /// Everything that hyper had has been written. Returns whether the connection became idle.
-    pub(super) fn flushed(&mut self, now: Instant, message_done: bool) -> bool {
+    pub(super) fn flushed(&mut self, now: Instant) -> bool {
         self.stalled = None;
         if self.phase
             != (Phase::Working {
@@ -126,16 +135,17 @@ impl Progress {
         {
             return false;
         }
-        self.phase = if message_done {
+        self.phase = if self.whole {
             Phase::Idle { since: now }
         } else {
             Phase::Rest { since: now }
         };
-        message_done
+        self.whole
     }
 
     /// The last byte of the message has come. Returns whether the connection became idle.
     pub(super) fn message_done(&mut self, now: Instant) -> bool {
+        self.whole = true;
         let rest = matches!(self.phase, Phase::Rest { .. });
         if rest {
             self.phase = Phase::Idle { since: now };
@@ -222,10 +232,11 @@ mod tests {
         );
         progress.request_begins();
         assert_eq!(progress.deadline(&limits), None);
+        assert!(!progress.message_done(head));
         progress.answer_returned();
         progress.answer_taken();
         let idle = head + seconds(30);
-        assert!(progress.flushed(idle, true));
+        assert!(progress.flushed(idle));
         assert_eq!(
             progress.deadline(&limits),
             Some((idle + seconds(75), Expiry::Dismiss))
@@ -236,9 +247,9 @@ mod tests {
     fn flush_before_the_answer_is_taken_changes_nothing() {
         let (mut progress, start, _) = fresh();
         progress.request_begins();
-        assert!(!progress.flushed(start, true));
+        assert!(!progress.flushed(start));
         progress.answer_returned();
-        assert!(!progress.flushed(start, true));
+        assert!(!progress.flushed(start));
         assert_eq!(
             progress.phase(),
             Phase::Working {
@@ -252,7 +263,7 @@ mod tests {
         let (mut progress, start, limits) = fresh();
         progress.request_begins();
         progress.answer_taken();
-        assert!(!progress.flushed(start, false));
+        assert!(!progress.flushed(start));
         assert_eq!(
             progress.deadline(&limits),
             Some((start + seconds(5), Expiry::Drop))

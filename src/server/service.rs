@@ -68,7 +68,7 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Marked<S> {
             response
                 .headers_mut()
                 .insert(CONTENT_LENGTH, HeaderValue::from(length));
-            if version == Version::HTTP_10 || shared.is_draining() {
+            if version == Version::HTTP_10 || shared.is_last() {
                 response
                     .headers_mut()
                     .insert(CONNECTION, HeaderValue::from_static("close"));

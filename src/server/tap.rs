@@ -221,7 +221,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tap<I> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
-        if this.shared.flushed(this.strict.is_done()) {
+        if this.shared.flushed() {
             // hyper may have asked for the next head before this flush and been put off; nothing else
             // would make it ask again.
             cx.waker().wake_by_ref();

@@ -108,7 +108,7 @@ async fn kept_connection_is_idle_for_75_seconds_and_not_for_five() {
 
 #[tokio::test(start_paused = true)]
 async fn working_service_is_not_timed() {
-    let mut served = Served::new(Duration::from_secs(600), 0);
+    let mut served = Served::new(Duration::from_mins(10), 0);
     served.send(GET).await;
     assert!(served.answer().await.starts_with("HTTP/1.1 200 "));
     assert_eq!(served.start.elapsed().as_secs(), 600);
@@ -151,7 +151,7 @@ async fn half_closed_peer_still_gets_a_quick_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn hang_up_ends_a_held_request() {
-    let mut served = Served::new(Duration::from_secs(600), 0);
+    let mut served = Served::new(Duration::from_mins(10), 0);
     served.send(GET).await;
     served.peer.shutdown().await.unwrap();
     served.tasks.finished().await;

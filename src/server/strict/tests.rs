@@ -115,10 +115,9 @@ fn head_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     assert_eq!(run(&[&more[..LIMIT]]).1, Some(Violation::HeadTooLarge));
 }
 
-#[test]
-fn each_violation_is_told_apart() {
+fn violations() -> [(Violation, Vec<u8>); 32] {
     let line = |line: &str| format!("{line}\r\nhost: a\r\n\r\n").into_bytes();
-    let cases: [(Violation, Vec<u8>); 32] = [
+    [
         (Violation::BareCarriageReturn, head_with("x: a\rb\r\n")),
         (Violation::BareCarriageReturn, chunked("1\rX")),
         (Violation::BareLineFeed, line("GET / HTTP/1.1\n")),
@@ -175,8 +174,12 @@ fn each_violation_is_told_apart() {
             Violation::Version,
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(),
         ),
-    ];
-    for (violation, message) in cases {
+    ]
+}
+
+#[test]
+fn each_violation_is_told_apart() {
+    for (violation, message) in violations() {
         let text = String::from_utf8_lossy(&message).into_owned();
         let mut strict = Strict::new(1024);
         let mut incoming = BytesMut::from(message.as_slice());
@@ -194,7 +197,7 @@ proptest! {
     #[test]
     fn verdict_does_not_depend_on_how_the_bytes_arrive(
         body in proptest::collection::vec(any::<u8>(), 1..40),
-        cuts in proptest::collection::vec(0_usize..400, 0..8),
+        cuts in proptest::collection::vec(0_usize..160, 0..8),
         sized in any::<bool>(),
     ) {
         let mut stream = if sized {
@@ -208,7 +211,7 @@ proptest! {
             message
         };
         stream.extend_from_slice(GET);
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % stream.len()).collect();
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < stream.len()).collect();
         cuts.extend([0, stream.len()]);
         cuts.sort_unstable();
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();

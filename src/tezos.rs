@@ -1,11 +1,20 @@
-//! Tezos vocabulary: keys, signatures, payloads, routes and wire bodies. Pure; no I/O, no clock.
+//! The vocabulary of Tezos remote signing: keys, signatures, chains, slots, payloads, routes and bodies.
+//!
+//! Everything here is pure: bytes and text go in, typed values or typed errors come out. The module knows
+//! nothing of sockets, clocks, storage, logging or randomness, and it decides nothing: whether a payload
+//! may be signed is the guard's question.
+//!
+//! Invariants: no input makes these functions panic; a [`PublicKey`] always holds a valid key of its
+//! curve; a [`Level`] or [`Round`] is always within the range that the protocol and the guard accept.
 
-use std::fmt;
+mod base58;
+mod chain;
+mod consensus;
+mod key;
+mod signature;
 
-/// Stand-in while the vocabulary is written.
-macro_rules! later { ($($n:ident),*) => { $(
-    /// To be written.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)] pub struct $n;
-    impl fmt::Display for $n { fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result { Ok(()) } }
-)* } }
-later!(ChainId, ConsensusKind, PublicKey, PublicKeyHash);
+pub use base58::Base58Error;
+pub use chain::{ChainId, ChainIdError};
+pub use consensus::{ConsensusKind, Level, OutOfRange, Position, Round, UnknownKind};
+pub use key::{Curve, KeyError, PublicKey, PublicKeyHash};
+pub use signature::{Signature, SignatureError};

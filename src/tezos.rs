@@ -13,7 +13,10 @@ mod chain;
 mod consensus;
 mod crypto;
 mod key;
+mod payload;
+mod route;
 mod signature;
+mod wire;
 
 pub use auth::{authentication_bytes, verify_authentication};
 pub use base58::Base58Error;
@@ -23,4 +26,24 @@ pub use crypto::{
     Digest, Scheme, SecretKey, SecretKeyError, VerifyError, digest, verify, verify_possession,
 };
 pub use key::{Curve, KeyError, PublicKey, PublicKeyHash};
+pub use payload::{ConsensusPayload, Payload, PayloadError, VoteLayout};
+pub use route::{Route, RouteError};
 pub use signature::{Signature, SignatureError};
+pub use wire::{
+    AuthorizedKeys, ErrorKind, WireError, authorized_keys_body, decode_authorized_keys,
+    decode_error, decode_known_keys, decode_possession, decode_public_key, decode_sign_body,
+    decode_signature, error_body, known_keys_body, possession_body, public_key_body, sign_body,
+    signature_body,
+};
+
+/// An error with its causes as one phrase, for texts that leave the process without the error itself.
+fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,6 +1,7 @@
 //! Checking and making signatures, curve by curve.
 
 use super::*;
+use crate::tezos::base58::{self, Kind};
 
 const VERIFIABLE: [Curve; 4] = [Curve::Ed25519, Curve::Secp256k1, Curve::P256, Curve::Bls];
 const MESSAGE: &[u8] = b"\x13 some payload";
@@ -265,7 +266,41 @@ fn well_known_secret_keys_have_their_well_known_addresses() {
 }
 
 #[test]
-fn encrypted_damaged_and_out_of_range_secret_keys_are_refused() {
+fn the_long_form_of_a_tz1_key_must_hold_its_own_public_key() {
+    const LONG: Kind = Kind::new(&[0x2b, 0xf6, 0x4e, 0x07], 64);
+    let key = secret(Curve::Ed25519);
+    let seed = [Curve::Ed25519.tag().saturating_add(1); 32];
+    let long = base58::encode(LONG, &[&seed[..], key.public_key().raw()].concat());
+    assert_eq!(
+        long.parse::<SecretKey>().unwrap().public_key(),
+        key.public_key()
+    );
+    let swapped = base58::encode(LONG, &[&seed[..], &[7; 32]].concat());
+    let invalid = SecretKeyError::Invalid {
+        curve: Curve::Ed25519,
+    };
+    assert_eq!(swapped.parse::<SecretKey>().unwrap_err(), invalid);
+}
+
+#[test]
+fn scalars_out_of_range_are_no_secret_keys() {
+    let cases = [
+        (Kind::new(&[0x11, 0xa2, 0xe0, 0xc9], 32), Curve::Secp256k1),
+        (Kind::new(&[0x10, 0x51, 0xee, 0xbd], 32), Curve::P256),
+        (Kind::new(&[0x03, 0x96, 0xc0, 0x28], 32), Curve::Bls),
+    ];
+    for (kind, curve) in cases {
+        for body in [[0; 32], [0xff; 32]] {
+            let parsed = base58::encode(kind, &body).parse::<SecretKey>();
+            assert_eq!(parsed.unwrap_err(), SecretKeyError::Invalid { curve });
+        }
+        let key: SecretKey = base58::encode(kind, &[0x42; 32]).parse().unwrap();
+        assert_eq!(key.public_key().curve(), curve);
+    }
+}
+
+#[test]
+fn encrypted_and_damaged_secret_keys_are_refused() {
     assert!(
         "edesk1zkfmYzqFyGa6X8cCVnzaJJPBbTE9bJ8nJBQnGzzBzzzzzzzzzzzz"
             .parse::<SecretKey>()

@@ -73,12 +73,15 @@ pub(super) fn decode<T: Copy>(
         .map(|(kind, _)| kind.max_text_len())
         .max()
         .unwrap_or(0);
-    let value = decode_checked(text, limit)?;
+    let mut value = decode_checked(text, limit)?;
     for (kind, label) in kinds {
-        if let Some(body) = value.strip_prefix(kind.prefix)
-            && body.len() == kind.body_len
+        if value
+            .strip_prefix(kind.prefix)
+            .is_some_and(|body| body.len() == kind.body_len)
         {
-            return Ok((*label, body.to_vec()));
+            // In place: the body can be a secret, and its caller wipes only what it is given.
+            value.drain(..kind.prefix.len());
+            return Ok((*label, value));
         }
     }
     Err(Base58Error::UnknownPrefix)

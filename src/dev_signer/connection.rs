@@ -26,6 +26,10 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection may take to end once the signer is told to, half a request or half an answer
+/// included.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A connection that is to end without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was dropped on purpose")]
@@ -56,7 +60,7 @@ pub(super) async fn run<C>(
     }
 }
 
-/// Serves one connection until it ends or, after the request in flight, until `shutdown`.
+/// Serves one connection until it ends or, soon after `shutdown`, with the request in flight.
 pub(super) async fn serve<S>(link: Link, service: S, shutdown: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Answer, Error = Dropped>,
@@ -66,7 +70,10 @@ where
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match tokio::time::timeout(GRACE, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return,
+            }
         }
     };
     if let Err(error) = ended {

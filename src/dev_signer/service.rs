@@ -173,16 +173,13 @@ impl Exchange {
             Ok(bytes) => bytes,
             Err(error) => return Ok(answer::malformed(error.to_string())),
         };
-        self.make(
-            SignRequest {
-                key,
-                bytes,
-                authentication,
-                version,
-            },
-            faults,
-        )
-        .await
+        let request = SignRequest {
+            key,
+            bytes,
+            authentication,
+            version,
+        };
+        self.make(request, faults).await
     }
 
     /// Makes the signature in a task of its own, so that a baker that hangs up does not undo it.

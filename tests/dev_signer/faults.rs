@@ -358,3 +358,16 @@ async fn a_drain_ends_requests_in_flight_and_frees_the_port() {
     assert!(signer.get("/authorized_keys").await.is_err());
     assert_eq!(signer.events(), [Event::Received]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn half_a_request_does_not_hold_up_the_end() {
+    let signer = Signer::start(Faults::default()).await;
+    let mut stream = connect(&signer).await;
+    stream.write_all(b"GET /authorized").await.unwrap();
+    while signer.running.counts().connections == 0 {
+        tokio::task::yield_now().await;
+    }
+    signer.tasks.begin_shutdown();
+    signer.tasks.finished().await;
+    assert_eq!(stream.read(&mut [0; 512]).await.unwrap_or(0), 0);
+}

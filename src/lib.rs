@@ -6,10 +6,21 @@
 //! `ARCHITECTURE.md` shows the way of one sign request through them.
 #![forbid(unsafe_code)]
 
-pub mod config;
-pub mod dev_signer;
-pub mod server;
 pub mod settings;
-pub mod task;
 pub mod tezos;
 pub mod time;
+
+pub mod guard;
+
+pub mod signer;
+pub mod store;
+pub mod task;
+pub mod telemetry;
+
+pub mod cache;
+pub mod proxy;
+
+pub mod config;
+pub mod server;
+
+pub mod dev_signer;

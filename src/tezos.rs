@@ -16,7 +16,7 @@ mod key;
 mod payload;
 mod route;
 mod signature;
-mod wire;
+pub mod wire;
 
 pub use auth::{authentication_bytes, verify_authentication};
 pub use base58::Base58Error;

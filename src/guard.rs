@@ -1,0 +1,198 @@
+//! The signing guard: the only way to get a [`Permit`], and a permit is the only way to a signer.
+//!
+//! A claim is permission for *bytes*, not for a process: once durable it is never deleted, expired,
+//! rolled back or taken over. So a crash, a retry, a failover or a second proxy on the same store can
+//! only ever repeat the same bytes. No clock, lease or lock takes part in that argument; the clock is
+//! read for the far-future limit alone, where it can refuse but never allow what the floor forbids.
+//!
+//! This module knows nothing of HTTP, signers or disks. `store` implements [`WatermarkStore`].
+
+mod horizon;
+mod permit;
+mod store;
+mod watermark;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::settings::{Chain, Guard as Limits};
+use crate::tezos::{Digest, Payload, PublicKeyHash, Scheme, Signature};
+
+pub use horizon::{Head, TooFar};
+pub use permit::{Permit, Scope};
+pub use store::{
+    Answer, Condition, Raise, StoreError, StoreFuture, StoreReport, StreamReport, WatermarkStore,
+};
+pub use watermark::{
+    Candidate, Record, Refusal, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
+};
+
+/// What a claim gives.
+#[derive(Debug)]
+#[must_use]
+pub enum Claim {
+    /// The claim is durable: these bytes may go to signers.
+    Permitted(Permit),
+    /// The same bytes were signed before: this signature is the only one that may leave.
+    Recorded(Record),
+}
+
+/// Why there is no permit.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The position is at or below what was claimed, or claimed by other bytes, or the key has none.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The level is further ahead than this key can have come.
+    #[error(transparent)]
+    TooFar(#[from] TooFar),
+    /// The store could not say yes; nothing may be signed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The guard over one store. Shared by all requests.
+#[derive(Debug)]
+pub struct SigningGuard {
+    store: Arc<dyn WatermarkStore>,
+    chains: Vec<Chain>,
+    limits: Limits,
+    node_head: tokio::sync::watch::Receiver<Option<crate::tezos::Level>>,
+}
+
+impl SigningGuard {
+    /// A guard that decides by `store`. `node_head` is the head of the configured node, if there is one.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn WatermarkStore>,
+        chains: Vec<Chain>,
+        limits: Limits,
+        node_head: tokio::sync::watch::Receiver<Option<crate::tezos::Level>>,
+    ) -> Self {
+        Self {
+            store,
+            chains,
+            limits,
+            node_head,
+        }
+    }
+
+    /// The signature recorded for exactly these bytes under this scheme, from memory: it was durable
+    /// before it came to memory, so it may be given whatever state signers and disk are in.
+    #[must_use]
+    pub fn replay(&self, candidate: &Candidate) -> Option<Record> {
+        let row = self.store.lookup(&candidate.slot)?;
+        (row.digest == candidate.digest && row.scheme == candidate.scheme)
+            .then_some(row.record)
+            .flatten()
+    }
+
+    /// Claims the slot of `candidate` for its bytes. Returns after the claim is durable.
+    ///
+    /// Cancel-safe: a claim whose future is dropped may or may not stand; either way only the same
+    /// bytes can follow it.
+    ///
+    /// # Errors
+    /// [`ClaimError`]; after any of them nothing may be sent to a signer.
+    pub async fn claim(&self, candidate: Candidate, now: Timestamp) -> Result<Claim, ClaimError> {
+        let claimed = self
+            .store
+            .lookup(&candidate.slot)
+            .is_some_and(|row| row.digest == candidate.digest && row.scheme == candidate.scheme);
+        if !claimed {
+            self.check_horizon(&candidate.slot, now)?;
+        }
+        match self.store.claim(candidate, now).await? {
+            Answer::Permit => Ok(Claim::Permitted(Permit::for_slot(candidate))),
+            Answer::Recorded(record) => Ok(Claim::Recorded(record)),
+            Answer::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn check_horizon(&self, slot: &Slot, now: Timestamp) -> Result<(), ClaimError> {
+        // Without a watermark the store refuses with the reason that helps the operator.
+        let Some(head) = self.store.head(slot.stream.chain, slot.stream.key) else {
+            return Ok(());
+        };
+        let Some(chain) = self
+            .chains
+            .iter()
+            .find(|chain| chain.id == slot.stream.chain)
+        else {
+            return Ok(());
+        };
+        let node = *self.node_head.borrow();
+        horizon::check(
+            slot.position.level,
+            head,
+            now,
+            chain,
+            self.limits.level_gap,
+            node,
+        )?;
+        Ok(())
+    }
+
+    /// A permit for bytes that belong to no slot (`0x03`, `0x05`); `None` for consensus payloads.
+    /// The caller has asked the key's policy first.
+    #[must_use]
+    pub fn unslotted(
+        &self,
+        payload: &Payload,
+        key: PublicKeyHash,
+        digest: Digest,
+        scheme: Scheme,
+    ) -> Option<Permit> {
+        match payload {
+            Payload::Consensus(_) => None,
+            Payload::Other { .. } => Some(Permit::unslotted(key, digest, scheme)),
+        }
+    }
+
+    /// Makes the signature durable and gives the one that may leave: if another was recorded first
+    /// for this slot, that one. Consumes the permit. Not to be cancelled: run it in a task.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the signature must then not leave.
+    pub async fn record(
+        &self,
+        permit: Permit,
+        signature: Signature,
+        signer: &str,
+        now: Timestamp,
+    ) -> Result<Record, StoreError> {
+        let record = Record {
+            signature,
+            signer: signer.to_owned(),
+            at: now,
+        };
+        match permit.into_scope() {
+            Scope::Slot(candidate) => self.store.record(candidate, record).await,
+            Scope::Unslotted { .. } => Ok(record),
+        }
+    }
+
+    /// Raises floors; see [`WatermarkStore::raise`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> Result<(), StoreError> {
+        self.store.raise(raises, now).await
+    }
+
+    /// The state of the store in words.
+    #[must_use]
+    pub fn report(&self) -> StoreReport {
+        self.store.report()
+    }
+
+    /// Floors of all streams.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamReport> {
+        self.store.streams()
+    }
+}
+
+#[cfg(test)]
+mod tests;

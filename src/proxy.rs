@@ -1,0 +1,69 @@
+//! The baker's port: routes a request, answers metadata from the verified copy and signs through the
+//! guard. Knows nothing of listeners, disks or connections to signers.
+
+mod auth;
+mod body;
+mod deadline;
+mod error;
+mod flight;
+mod metadata;
+mod policy;
+mod respond;
+mod sign;
+mod stack;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+
+use crate::cache::MetadataCache;
+use crate::guard::SigningGuard;
+use crate::settings::{Auth, Chain, Deadline, Key};
+use crate::signer::{Attempts, Prober, Roster};
+use crate::task::Tasks;
+use crate::telemetry::Metrics;
+
+pub use flight::Flights;
+pub use respond::refusals;
+pub use stack::{BakerService, service};
+
+/// Metadata that nobody has shown yet is waited for this long, no longer: a signature follows it.
+pub const METADATA_HOLD: Duration = Duration::from_secs(2);
+
+/// Everything a request needs. One per process.
+#[derive(Debug)]
+pub struct Proxy {
+    /// The guard.
+    pub guard: SigningGuard,
+    /// Attempts at signers.
+    pub attempts: Attempts,
+    /// The signers.
+    pub roster: Arc<Roster>,
+    /// Asks signers for metadata.
+    pub prober: Arc<Prober>,
+    /// The verified copy.
+    pub cache: Arc<MetadataCache>,
+    /// Chains that are signed for.
+    pub chains: Vec<Chain>,
+    /// Policies of keys; empty means the default policy for every key.
+    pub keys: Vec<Key>,
+    /// Bakers that may ask.
+    pub auth: Auth,
+    /// Fixed deadlines.
+    pub deadline: Deadline,
+    /// Whether `GET /known_keys` is answered.
+    pub known_keys: bool,
+    /// Time for a body to arrive.
+    pub body_time: Duration,
+    /// This process, as probes carry it.
+    pub instance: HeaderValue,
+    /// The configuration file as the operator named it, for commands in error texts.
+    pub config_name: String,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where signing work runs, so that a baker that hangs up does not cancel it.
+    pub tasks: Tasks,
+    /// Signatures under way.
+    pub flights: Flights,
+}

@@ -1,0 +1,126 @@
+//! The only place where a cause becomes a status.
+//!
+//! Octez treats every status alike except 502 (asks again, up to ten times within 3.6 s) and 503 (final,
+//! and it prints the body as it is): so 502 is for overload alone and 503 is never used.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::guard::{ClaimError, Refusal};
+use crate::server::{RefusalBodies, RefusalKind, response};
+use crate::signer::AttemptError;
+use crate::tezos::wire::ErrorKind::{self, Permanent, Temporary};
+use crate::tezos::wire::error_body;
+
+use super::error::ProxyError;
+
+/// Every answer is JSON.
+pub(super) const JSON: &str = "application/json";
+
+/// A good answer.
+pub(super) fn ok(body: String) -> Response<Full<Bytes>> {
+    response(StatusCode::OK, JSON, Bytes::from(body))
+}
+
+/// The answer to a request that failed.
+pub(super) fn error(error: &ProxyError) -> Response<Full<Bytes>> {
+    let (status, code, kind) = placed(error);
+    let body = error_body(kind, &format!("[{code}] {error}"));
+    let mut answer = response(status, JSON, Bytes::from(body));
+    if let ProxyError::MethodNotAllowed { allow } = error {
+        answer
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    answer
+}
+
+/// Status, code and kind of each cause.
+pub(super) fn placed(error: &ProxyError) -> (StatusCode, &'static str, ErrorKind) {
+    match error {
+        ProxyError::AuthenticationInvalid(_) | ProxyError::AuthenticationUnconfigured(_) => {
+            (StatusCode::FORBIDDEN, "auth", Permanent)
+        }
+        ProxyError::AuthenticationMissing(_)
+        | ProxyError::Attempts(AttemptError::Unauthenticated { .. }) => {
+            (StatusCode::UNAUTHORIZED, "auth", Permanent)
+        }
+        ProxyError::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "malformed", Permanent),
+        ProxyError::Deadline { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "deadline", Temporary),
+        ProxyError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", Permanent),
+        ProxyError::MethodNotAllowed { .. } => {
+            (StatusCode::METHOD_NOT_ALLOWED, "malformed", Permanent)
+        }
+        ProxyError::NotFound => (StatusCode::NOT_FOUND, "malformed", Permanent),
+        ProxyError::Overload => (StatusCode::BAD_GATEWAY, "overload", Temporary),
+        ProxyError::Policy(_) => (StatusCode::FORBIDDEN, "policy", Permanent),
+        ProxyError::NoAnswer(_)
+        | ProxyError::Attempts(AttemptError::NoSigner { .. } | AttemptError::Dropped) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "no-signer", Temporary)
+        }
+        ProxyError::Claim {
+            cause: ClaimError::Store(_),
+            ..
+        }
+        | ProxyError::Record(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store", Temporary),
+        ProxyError::Claim {
+            cause: ClaimError::Refused(_) | ClaimError::TooFar(_),
+            ..
+        } => (StatusCode::CONFLICT, "watermark", Permanent),
+        ProxyError::UnknownKey { .. } => (StatusCode::NOT_FOUND, "unknown-key", Permanent),
+    }
+}
+
+/// The label of `sign_requests_total`.
+pub(super) fn outcome(error: &ProxyError) -> &'static str {
+    placed(error).1
+}
+
+/// The label of `watermark_refusals_total`, for refusals of the guard.
+pub(super) fn refusal_reason(error: &ProxyError) -> Option<&'static str> {
+    match error {
+        ProxyError::Claim {
+            cause: ClaimError::Refused(refusal),
+            ..
+        } => Some(Refusal::reason(refusal)),
+        ProxyError::Claim {
+            cause: ClaimError::TooFar(_),
+            ..
+        } => Some("too-far"),
+        ProxyError::Attempts(_)
+        | ProxyError::AuthenticationInvalid(_)
+        | ProxyError::AuthenticationMissing(_)
+        | ProxyError::AuthenticationUnconfigured(_)
+        | ProxyError::BodyTooLarge { .. }
+        | ProxyError::Claim {
+            cause: ClaimError::Store(_),
+            ..
+        }
+        | ProxyError::Deadline { .. }
+        | ProxyError::Malformed(_)
+        | ProxyError::MethodNotAllowed { .. }
+        | ProxyError::NoAnswer(_)
+        | ProxyError::NotFound
+        | ProxyError::Overload
+        | ProxyError::Policy(_)
+        | ProxyError::Record(_)
+        | ProxyError::UnknownKey { .. } => None,
+    }
+}
+
+/// Bodies of what the edge refuses by itself, in the words of this port.
+#[must_use]
+pub fn refusals() -> RefusalBodies {
+    RefusalBodies::new(JSON, |kind, cause| {
+        let (code, kind) = match kind {
+            RefusalKind::Expectation | RefusalKind::HeadTooLarge | RefusalKind::Malformed => {
+                ("malformed", Permanent)
+            }
+            RefusalKind::Timeout => ("malformed", Temporary),
+            RefusalKind::Overload => ("overload", Temporary),
+        };
+        Bytes::from(error_body(kind, &format!("[{code}] {cause}")))
+    })
+}

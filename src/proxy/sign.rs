@@ -1,0 +1,351 @@
+//! The sign path as one straight line:
+//!
+//! parse, policy, authenticate, replay?, claim (durable), forward the same bytes, verify, record
+//! (durable), release.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::guard::{Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, Stream};
+use crate::signer::{Ask, AttemptError, Served, SignerState};
+use crate::telemetry::metrics::label;
+use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
+use crate::time::now;
+
+use super::error::ProxyError;
+use super::flight::Flight;
+use super::{METADATA_HOLD, Proxy, auth, policy, respond};
+
+/// A sign request as it came.
+#[derive(Clone, Debug)]
+pub(super) struct SignRequest {
+    pub(super) key: PublicKeyHash,
+    pub(super) bytes: Bytes,
+    pub(super) authentication: Option<Signature>,
+    pub(super) authentication_text: Option<String>,
+    pub(super) version: Option<u8>,
+}
+
+/// What is to be done, once parsed and admitted.
+#[derive(Clone, Debug)]
+struct Work {
+    request: SignRequest,
+    payload: Payload,
+    digest: Digest,
+    scheme: Scheme,
+    begun: Instant,
+    deadline: Instant,
+}
+
+impl Work {
+    fn candidate(&self) -> Option<Candidate> {
+        let Payload::Consensus(payload) = &self.payload else {
+            return None;
+        };
+        let stream = Stream {
+            chain: payload.chain,
+            key: self.request.key,
+            kind: payload.kind,
+        };
+        let slot = Slot {
+            stream,
+            position: payload.position,
+        };
+        Some(Candidate {
+            slot,
+            digest: self.digest,
+            scheme: self.scheme,
+        })
+    }
+
+    fn kind(&self) -> &'static str {
+        kind_name(&self.payload)
+    }
+}
+
+/// Answers a sign request with the signature's text, and counts it.
+pub(super) async fn sign(proxy: &Arc<Proxy>, request: SignRequest) -> Result<String, ProxyError> {
+    let begun = Instant::now();
+    let curve = request.key.curve();
+    let (kind, result) = match Payload::decode(curve, &request.bytes) {
+        Ok(payload) => {
+            let kind = kind_name(&payload);
+            (kind, admit_and_sign(proxy, request, payload, begun).await)
+        }
+        Err(error) => ("unreadable", Err(ProxyError::Malformed(error.to_string()))),
+    };
+    let outcome = result.as_ref().map_or_else(respond::outcome, |_| "signed");
+    let labels = label::SignRequest {
+        kind: kind.to_owned(),
+        outcome: outcome.to_owned(),
+    };
+    proxy.metrics.sign_requests.get_or_create(&labels).inc();
+    let by_kind = label::Kind {
+        kind: kind.to_owned(),
+    };
+    proxy
+        .metrics
+        .sign_duration
+        .get_or_create(&by_kind)
+        .observe(begun.elapsed().as_secs_f64());
+    result.map(|record| record.signature.encode(curve))
+}
+
+async fn admit_and_sign(
+    proxy: &Arc<Proxy>,
+    request: SignRequest,
+    payload: Payload,
+    begun: Instant,
+) -> Result<Record, ProxyError> {
+    let limit = policy::admit(proxy, request.key, &payload)?.limit(&payload, &proxy.deadline);
+    let work = Work {
+        digest: digest(&request.bytes),
+        scheme: scheme(request.key.curve(), request.version)?,
+        begun,
+        deadline: begun.checked_add(limit).unwrap_or(begun),
+        request,
+        payload,
+    };
+    demand_known(proxy, work.request.key, work.deadline).await;
+    let request = &work.request;
+    auth::verify(
+        proxy,
+        request.key,
+        &request.bytes,
+        request.authentication.as_ref(),
+    )?;
+    loop {
+        if let Some(record) = work
+            .candidate()
+            .and_then(|candidate| proxy.guard.replay(&candidate))
+        {
+            tracing::debug!(key = %work.request.key, kind = work.kind(), "signature replayed");
+            return Ok(record);
+        }
+        let mut seat = proxy
+            .flights
+            .board((work.request.key, work.digest, work.scheme));
+        if let Some(flight) = seat.lead.take() {
+            let (proxy, work) = (Arc::clone(proxy), work.clone());
+            proxy.clone().tasks.spawn("sign", async move {
+                let result = lead(&proxy, &work, &flight).await;
+                conclude(&proxy, &work, &result);
+                flight.land(result);
+            });
+        }
+        match seat.outcome().await {
+            // It was given up for others that left just before we came.
+            Some(Err(ProxyError::Attempts(AttemptError::Dropped)))
+                if Instant::now() < work.deadline => {}
+            Some(outcome) => return outcome,
+            None => {
+                return Err(ProxyError::NoAnswer(
+                    "the signing task ended without an answer".to_owned(),
+                ));
+            }
+        }
+    }
+}
+
+/// From claim to record, in a task that outlives the baker's connection.
+async fn lead(proxy: &Proxy, work: &Work, flight: &Flight) -> Result<Record, ProxyError> {
+    let public_key = public_key(proxy, work).await?;
+    let permit = match claim(proxy, work).await? {
+        Claim::Recorded(record) => return Ok(record),
+        Claim::Permitted(permit) => permit,
+    };
+    let ask = Ask {
+        public_key,
+        bytes: work.request.bytes.clone(),
+        authentication: work.request.authentication_text.clone(),
+        version: work.request.version,
+        deterministic: policy::is_deterministic(proxy, work.request.key),
+        deadline: work.deadline,
+    };
+    let signed = proxy.attempts.sign(&permit, &ask, flight.unwanted()).await;
+    if let Err(AttemptError::Unauthenticated { .. }) = &signed {
+        proxy.prober.refresh_authorized_keys();
+    }
+    let signed = signed?;
+    let record = proxy
+        .guard
+        .record(permit, signed.signature, &signed.signer, now())
+        .await;
+    record.map_err(ProxyError::Record)
+}
+
+async fn claim(proxy: &Proxy, work: &Work) -> Result<Claim, ProxyError> {
+    let Some(candidate) = work.candidate() else {
+        let key = work.request.key;
+        let permit: Option<Permit> =
+            proxy
+                .guard
+                .unslotted(&work.payload, key, work.digest, work.scheme);
+        let refused = || ProxyError::Policy("this payload needs a claim".to_owned());
+        return permit.map(Claim::Permitted).ok_or_else(refused);
+    };
+    let claim = tokio::time::timeout_at(work.deadline, proxy.guard.claim(candidate, now()));
+    match claim.await {
+        Ok(Ok(claim)) => Ok(claim),
+        Ok(Err(cause)) => {
+            let remedy = remedy(proxy, &cause);
+            Err(ProxyError::Claim { cause, remedy })
+        }
+        Err(_) => Err(ProxyError::Deadline {
+            waited: work.begun.elapsed(),
+            waiting_for: "the watermark store has not committed the claim".to_owned(),
+        }),
+    }
+}
+
+/// The command that lets a refused key sign, where there is one.
+fn remedy(proxy: &Proxy, cause: &ClaimError) -> String {
+    match cause {
+        ClaimError::Refused(Refusal::NoWatermark { chain, key, .. }) => {
+            let mounted = match proxy.guard.report().reason {
+                Some(reason) => format!(" ({reason})"),
+                None => String::new(),
+            };
+            format!(
+                "{mounted}; set one above everything ever signed with this key: signer-proxy watermark init \
+                 --config {} --key {key} --chain {chain} --level LEVEL (or --from-node URL)",
+                proxy.config_name
+            )
+        }
+        ClaimError::Refused(
+            Refusal::BelowFloor { .. } | Refusal::Conflict { .. } | Refusal::Scheme { .. },
+        )
+        | ClaimError::Store(_)
+        | ClaimError::TooFar(_) => String::new(),
+    }
+}
+
+/// The key every signature is verified with; waits for it if no signer has ever shown it.
+async fn public_key(proxy: &Proxy, work: &Work) -> Result<PublicKey, ProxyError> {
+    let key = work.request.key;
+    let mut news = proxy.cache.news();
+    proxy.cache.want(key);
+    loop {
+        news.borrow_and_update();
+        if let Some(public_key) = proxy.cache.public_key(key) {
+            proxy.cache.unwant(key);
+            return Ok(public_key);
+        }
+        if tokio::time::timeout_at(work.deadline, news.changed())
+            .await
+            .is_err()
+        {
+            let causes = proxy.roster.explain(Some(key)).join("; ");
+            return Err(ProxyError::NoAnswer(format!(
+                "no signer has shown the public key of {key} within {:.1}s: {causes}",
+                work.begun.elapsed().as_secs_f64()
+            )));
+        }
+    }
+}
+
+/// Waits until each signer in use has said whether it demands authentication: until then an
+/// unauthenticated request could move a floor. Bounded, because a signer may never say.
+async fn demand_known(proxy: &Proxy, key: PublicKeyHash, deadline: Instant) {
+    let unsaid = || {
+        proxy.roster.signers().iter().any(|signer| {
+            let in_use = matches!(signer.state(), SignerState::Up | SignerState::Suspect);
+            in_use && signer.serves(key) == Served::Proved && !proxy.cache.has_list(signer.name())
+        })
+    };
+    let mut news = proxy.cache.news();
+    let hold = Instant::now()
+        .checked_add(METADATA_HOLD)
+        .map_or(deadline, |hold| hold.min(deadline));
+    loop {
+        news.borrow_and_update();
+        if !unsaid() || tokio::time::timeout_at(hold, news.changed()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn scheme(curve: Curve, version: Option<u8>) -> Result<Scheme, ProxyError> {
+    match (curve, version) {
+        (Curve::Bls, Some(0)) => Err(ProxyError::Malformed(
+            "signature version 0 has no BLS signatures".to_owned(),
+        )),
+        (Curve::Bls, Some(1)) => Ok(Scheme::Aug),
+        (Curve::Bls, _) => Ok(Scheme::Pop),
+        (Curve::Ed25519 | Curve::MlDsa | Curve::P256 | Curve::Secp256k1, _) => Ok(Scheme::Standard),
+    }
+}
+
+fn kind_name(payload: &Payload) -> &'static str {
+    match payload {
+        Payload::Consensus(payload) => payload.kind.name(),
+        Payload::Other { .. } => "other",
+    }
+}
+
+/// One log line and the numbers of an operation's end.
+fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, ProxyError>) {
+    let kind = work.kind();
+    let key = work.request.key;
+    let digest = work.digest.short();
+    let (level, round) = match &work.payload {
+        Payload::Consensus(payload) => (payload.position.level.get(), payload.position.round.get()),
+        Payload::Other { .. } => (0, 0),
+    };
+    let elapsed = work.begun.elapsed();
+    let seconds = elapsed.as_secs_f64();
+    match result {
+        Ok(record) => {
+            let margin = work.deadline.saturating_duration_since(Instant::now());
+            let by_kind = label::Kind {
+                kind: kind.to_owned(),
+            };
+            proxy
+                .metrics
+                .deadline_margin
+                .get_or_create(&by_kind)
+                .observe(margin.as_secs_f64());
+            note_position(proxy, work, record);
+            let signer = record.signer.as_str();
+            tracing::info!(%key, kind, level, round, digest, signer, seconds, "signed");
+        }
+        Err(error) => {
+            if let Some(reason) = respond::refusal_reason(error) {
+                let labels = label::Reason {
+                    reason: reason.to_owned(),
+                };
+                proxy
+                    .metrics
+                    .watermark_refusals
+                    .get_or_create(&labels)
+                    .inc();
+                tracing::error!(%key, kind, level, round, digest, %error, "watermark refusal");
+            } else {
+                tracing::warn!(%key, kind, level, round, digest, seconds, %error, "not signed");
+            }
+        }
+    }
+}
+
+fn note_position(proxy: &Proxy, work: &Work, record: &Record) {
+    let Payload::Consensus(payload) = &work.payload else {
+        return;
+    };
+    let labels = label::Stream {
+        chain: payload.chain.to_string(),
+        key: work.request.key.to_string(),
+        kind: payload.kind.name().to_owned(),
+    };
+    let level = i64::from(payload.position.level.get());
+    let gauge = proxy.metrics.watermark_level.get_or_create(&labels).clone();
+    gauge.set(gauge.get().max(level));
+    let at = Duration::try_from(record.at.as_duration()).unwrap_or_default();
+    proxy
+        .metrics
+        .last_signature_timestamp
+        .get_or_create(&labels)
+        .set(at.as_secs_f64());
+}

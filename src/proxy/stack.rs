@@ -1,0 +1,121 @@
+//! The one function that builds the tower stack of the baker's port, and the route below it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, ServiceExt as _};
+use tracing::Instrument as _;
+
+use crate::server::Peer;
+use crate::signer::INSTANCE_HEADER;
+use crate::tezos::{Route, RouteError};
+
+use super::error::ProxyError;
+use super::sign::SignRequest;
+use super::{Proxy, body, metadata, respond, sign};
+
+/// Requests worked on at a time; each is small, and most wait for a signer.
+const CONCURRENT: usize = 512;
+
+/// The service of the baker's port.
+pub type BakerService = BoxCloneSyncService<Request<Incoming>, Response<Full<Bytes>>, Infallible>;
+
+/// Builds the service: outermost first.
+#[must_use]
+pub fn service(proxy: Arc<Proxy>) -> BakerService {
+    let limited = ServiceBuilder::new()
+        // Over the limit a baker is told to ask again, at once, instead of waiting unseen.
+        .load_shed()
+        // Bounds the work in progress and with it the memory.
+        .concurrency_limit(CONCURRENT)
+        .service_fn(move |request| handle(Arc::clone(&proxy), request));
+    // Whatever went wrong below becomes an answer here; above nothing can fail.
+    BoxCloneSyncService::new(tower::service_fn(move |request| {
+        let limited = limited.clone();
+        async move {
+            let handled = limited.oneshot(request).await;
+            // `handle` never fails, so an error here is the load shed's.
+            Ok(handled.unwrap_or_else(|_shed| respond::error(&ProxyError::Overload)))
+        }
+    }))
+}
+
+async fn handle(
+    proxy: Arc<Proxy>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .and_then(|peer| peer.address);
+    let baker = peer.map(|address| address.to_string()).unwrap_or_default();
+    let own_probe = request.headers().get(INSTANCE_HEADER) == Some(&proxy.instance);
+    let handled = async {
+        if own_probe {
+            let looped =
+                "this probe was sent by this very proxy: a path leads back to it".to_owned();
+            return Err(ProxyError::Malformed(looped));
+        }
+        answer(&proxy, request).await
+    };
+    let mut response = match handled
+        .instrument(tracing::debug_span!("request", baker))
+        .await
+    {
+        Ok(body) => respond::ok(body),
+        Err(error) => {
+            tracing::debug!(%error, "request refused");
+            respond::error(&error)
+        }
+    };
+    if own_probe {
+        // How the prober knows.
+        response
+            .headers_mut()
+            .insert(INSTANCE_HEADER, proxy.instance.clone());
+    }
+    Ok(response)
+}
+
+async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String, ProxyError> {
+    let (parts, incoming) = request.into_parts();
+    let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
+    match route.map_err(unroutable)? {
+        Route::AuthorizedKeys => metadata::authorized_keys(proxy).await,
+        Route::KnownKeys => metadata::known_keys(proxy),
+        Route::PublicKey(key) => metadata::public_key(proxy, key).await,
+        Route::ProvePossession { key, subject } => {
+            metadata::prove_possession(proxy, key, subject).await
+        }
+        Route::Sign {
+            key,
+            authentication,
+            version,
+        } => {
+            let bytes = body::read(proxy, &parts, incoming).await?;
+            let authentication_text = authentication.as_ref().map(|a| a.encode_generic());
+            let request = SignRequest {
+                key,
+                bytes,
+                authentication,
+                authentication_text,
+                version,
+            };
+            let signature = sign::sign(proxy, request).await?;
+            Ok(crate::tezos::wire::signature_body(&signature))
+        }
+    }
+}
+
+fn unroutable(error: RouteError) -> ProxyError {
+    match error {
+        RouteError::NotFound => ProxyError::NotFound,
+        RouteError::MethodNotAllowed { allow } => ProxyError::MethodNotAllowed { allow },
+        RouteError::Malformed { .. } => ProxyError::Malformed(error.to_string()),
+    }
+}

@@ -1,0 +1,26 @@
+//! Signers and the paths to them.
+//!
+//! A *signer* is a device with its own watermark and latency; a *path* is one way to reach it. Health,
+//! breaker and connections belong to paths; queue and capacity belong to signers. Another path of the
+//! same signer cures tunnels, another signer cures devices.
+//!
+//! This module knows nothing of bakers or of the watermark store; what it may send is shown by a
+//! [`crate::guard::Permit`].
+
+pub mod attempts;
+pub mod client;
+pub mod health;
+mod latency;
+mod probe;
+mod queue;
+mod roster;
+mod seek;
+mod selection;
+
+pub use attempts::{Ask, AttemptError, Attempts, Signed};
+pub use client::{Answer, Cause, FailureClass, Outgoing, SendError};
+pub use health::{PathHealth, PathState, Transition};
+pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
+pub use queue::Place;
+pub use roster::{DrainError, Path, Roster, Served, Signer, SignerState};
+pub use seek::Seek;

@@ -1,0 +1,344 @@
+//! Our own small HTTP/1.1 client over hyper's connection API: one per path, the only place that names
+//! hyper's client.
+//!
+//! No hidden retry: a request is sent once, and the error says whether its bytes may have left. A
+//! connection belongs to the request that uses it and comes back only after a whole answer, so one that
+//! timed out or failed is never used again. Requests are always built anew from typed parts.
+
+mod cause;
+mod connect;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::settings::{Path as PathSettings, SignerUrl};
+use crate::task::Tasks;
+
+pub use cause::Cause;
+
+/// The largest answer that is read; an ML-DSA public key is under 4 KiB.
+const ANSWER_BYTES: usize = 64 << 10;
+/// A connection idle for longer is closed: shorter than what signers allow.
+const IDLE: Duration = Duration::from_secs(4);
+/// A connection is given this long to be made; on loopback and through tunnels it takes no time at all.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// What is known of a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// The signer answered nonsense, or a signature that does not verify.
+    Malformed,
+    /// Bytes may have left: the signer may have signed.
+    MaybeSent,
+    /// No byte left.
+    NotSent,
+    /// The signer answered that it will not.
+    Rejected,
+}
+
+impl FailureClass {
+    /// The label of `attempts_total`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::MaybeSent => "maybe-sent",
+            Self::NotSent => "not-sent",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendError {
+    /// Whether bytes may have left.
+    pub class: FailureClass,
+    /// What happened.
+    pub cause: Cause,
+}
+
+/// A request to a signer.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Path below the prefix, with query: `/keys/tz1...?version=3`.
+    pub target: String,
+    /// JSON body of a `POST`.
+    pub body: Option<Bytes>,
+    /// An extra header.
+    pub header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Outgoing {
+    /// A `GET`.
+    #[must_use]
+    pub fn get(target: String) -> Self {
+        Self {
+            method: Method::GET,
+            target,
+            body: None,
+            header: None,
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body, at most 64 KiB.
+    pub body: Bytes,
+    /// Headers.
+    pub headers: hyper::HeaderMap,
+}
+
+/// Set once bytes of a request may have left.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Arc<AtomicBool>);
+
+impl Sent {
+    /// Whether bytes may have left.
+    #[must_use]
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// The connections of one path.
+#[derive(Debug)]
+pub struct Client {
+    url: SignerUrl,
+    authority: String,
+    prefix: String,
+    slots: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+    tasks: Tasks,
+}
+
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    last_used: Instant,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The driver would wait for an answer that nobody wants; ending it closes the socket.
+        self.driver.abort();
+    }
+}
+
+impl Client {
+    /// A client without connections.
+    #[must_use]
+    pub fn new(settings: &PathSettings, tasks: Tasks) -> Self {
+        let authority = match &settings.url {
+            SignerUrl::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            SignerUrl::Http { host, port } => format!("{host}:{port}"),
+            SignerUrl::HttpUnix { .. } => "localhost".to_owned(),
+        };
+        Self {
+            url: settings.url.clone(),
+            authority,
+            prefix: settings.prefix.clone(),
+            slots: Arc::new(Semaphore::new(settings.max_connections)),
+            idle: Mutex::new(Vec::new()),
+            tasks,
+        }
+    }
+
+    /// Whether every allowed connection is in use.
+    #[must_use]
+    pub fn saturated(&self) -> bool {
+        self.slots.available_permits() == 0
+    }
+
+    /// Sends one request and reads the whole answer. `sent` is set before the first byte may leave.
+    ///
+    /// Has no time limit of its own besides connecting: the caller bounds it, and dropping the future
+    /// closes the connection.
+    ///
+    /// # Errors
+    /// [`SendError`] with class `NotSent` or `MaybeSent`.
+    pub async fn send(&self, outgoing: &Outgoing, sent: &Sent) -> Result<Answer, SendError> {
+        let slot = self
+            .slots
+            .acquire()
+            .await
+            .map_err(|_| not_sent(Cause::Closed))?;
+        // A pooled connection may die at the same moment; only a request of which nothing was
+        // written goes to a fresh one.
+        while let Some(connection) = self.take_idle() {
+            match self.exchange(connection, outgoing, sent).await {
+                Err(Failed::NothingWritten) => {}
+                Err(Failed::Other(error)) => return Err(error),
+                Ok(answer) => return Ok(answer),
+            }
+        }
+        let connection = self.connect().await.map_err(not_sent)?;
+        let answer = match self.exchange(connection, outgoing, sent).await {
+            Ok(answer) => Ok(answer),
+            Err(Failed::NothingWritten) => Err(not_sent(Cause::Closed)),
+            Err(Failed::Other(error)) => Err(error),
+        };
+        drop(slot);
+        answer
+    }
+
+    /// A free slot for a probe, or none if traffic uses them all.
+    #[must_use]
+    pub fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
+    /// Closes idle connections, so that the next request shows the path as it is now.
+    pub fn forget_idle(&self) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = idle.pop() {
+            if connection.sender.is_ready() && connection.last_used.elapsed() < IDLE {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn give_back(&self, mut connection: Connection) {
+        if !connection.sender.is_closed() {
+            connection.last_used = Instant::now();
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Cause> {
+        let stream = tokio::time::timeout(CONNECT, connect::connect(&self.url))
+            .await
+            .map_err(|_| Cause::Unreachable("connecting timed out".to_owned()))?
+            .map_err(|error| Cause::of_connect(&error))?;
+        let (sender, driver) = hyper::client::conn::http1::Builder::new()
+            .max_buf_size(ANSWER_BYTES)
+            .handshake(hyper_util::rt::TokioIo::new(stream))
+            .await
+            .map_err(|error| Cause::of_http(&error))?;
+        let driver = self.tasks.spawn("signer connection", async move {
+            // How a connection ends is seen by the request that uses it.
+            if let Err(error) = driver.await {
+                tracing::trace!(%error, "connection to signer ended");
+            }
+        });
+        Ok(Connection {
+            sender,
+            last_used: Instant::now(),
+            driver,
+        })
+    }
+
+    async fn exchange(
+        &self,
+        mut connection: Connection,
+        outgoing: &Outgoing,
+        sent: &Sent,
+    ) -> Result<Answer, Failed> {
+        if connection.sender.ready().await.is_err() {
+            return Err(Failed::NothingWritten);
+        }
+        let request = self
+            .build(outgoing)
+            .map_err(|cause| Failed::Other(not_sent(cause)))?;
+        sent.set();
+        let response = match connection.sender.try_send_request(request).await {
+            Ok(response) => response,
+            Err(mut error) => {
+                return Err(match error.take_message() {
+                    Some(_unsent) => Failed::NothingWritten,
+                    None => Failed::Other(maybe_sent(Cause::of_http(error.error()))),
+                });
+            }
+        };
+        let answer = read_whole(response).await.map_err(Failed::Other)?;
+        self.give_back(connection);
+        Ok(answer)
+    }
+
+    fn build(&self, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Cause> {
+        let body = outgoing.body.clone().unwrap_or_default();
+        let mut request = Request::builder()
+            .method(outgoing.method.clone())
+            .uri(format!("{}{}", self.prefix, outgoing.target))
+            .header(HOST, &self.authority)
+            .header(ACCEPT, "application/json");
+        if outgoing.body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some((name, value)) = &outgoing.header {
+            request = request.header(name, value);
+        }
+        request
+            .body(Full::new(body))
+            .map_err(|error| Cause::Garbage(error.to_string()))
+    }
+}
+
+enum Failed {
+    NothingWritten,
+    Other(SendError),
+}
+
+async fn read_whole(response: Response<hyper::body::Incoming>) -> Result<Answer, SendError> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES)
+        .collect()
+        .await
+        .map_err(|error| {
+            let cause = match error.downcast_ref::<hyper::Error>() {
+                Some(error) => Cause::of_http(error),
+                None => Cause::Garbage("an answer of more than 64 KiB".to_owned()),
+            };
+            maybe_sent(cause)
+        })?;
+    Ok(Answer {
+        status: parts.status,
+        body: body.to_bytes(),
+        headers: parts.headers,
+    })
+}
+
+fn not_sent(cause: Cause) -> SendError {
+    SendError {
+        class: FailureClass::NotSent,
+        cause,
+    }
+}
+
+fn maybe_sent(cause: Cause) -> SendError {
+    SendError {
+        class: FailureClass::MaybeSent,
+        cause,
+    }
+}

@@ -1,0 +1,338 @@
+//! All signers with their states: the one place where observations become state, log events and metrics.
+//!
+//! Whoever waits for a change of state subscribes to the board; it is told after the state is in place.
+
+mod path;
+mod signer;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::settings::Signer as SignerSettings;
+use crate::task::Tasks;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::label;
+use crate::tezos::{Position, PublicKeyHash};
+
+use super::health::{Observation, PathState, Transition};
+use super::selection::{self, HOLD_DOWN, Timing};
+
+pub use super::selection::Served;
+pub use path::Path;
+pub use signer::{Signer, SignerState};
+
+/// A drain command that cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no signer {name:?}; the signers are {known}")]
+pub struct DrainError {
+    name: String,
+    known: String,
+}
+
+/// The signer that signs for a key.
+#[derive(Clone, Copy, Debug)]
+struct Active {
+    signer: usize,
+    last: Option<Position>,
+}
+
+/// All signers. Shared by all requests and probes.
+#[derive(Debug)]
+pub struct Roster {
+    signers: Vec<Arc<Signer>>,
+    active: Mutex<HashMap<PublicKeyHash, Active>>,
+    board: watch::Sender<u64>,
+    metrics: Arc<Metrics>,
+}
+
+impl Roster {
+    /// All signers of the configuration, unknown as yet.
+    #[must_use]
+    pub fn new(settings: &[SignerSettings], tasks: &Tasks, metrics: Arc<Metrics>) -> Self {
+        let now = crate::time::now();
+        let signers: Vec<_> = settings
+            .iter()
+            .enumerate()
+            .map(|(index, settings)| Arc::new(Signer::new(index, settings.clone(), tasks, now)))
+            .collect();
+        let roster = Self {
+            signers,
+            active: Mutex::default(),
+            board: watch::Sender::new(0),
+            metrics,
+        };
+        for signer in &roster.signers {
+            roster.show_up(signer);
+            for path in signer.paths() {
+                roster.path_gauge(signer, path).set(0);
+            }
+        }
+        roster
+    }
+
+    /// The signers in the order of the configuration.
+    #[must_use]
+    pub fn signers(&self) -> &[Arc<Signer>] {
+        &self.signers
+    }
+
+    /// Told after every change of state.
+    #[must_use]
+    pub fn board(&self) -> watch::Receiver<u64> {
+        self.board.subscribe()
+    }
+
+    /// Whether no path of any signer takes work.
+    #[must_use]
+    pub fn all_down(&self) -> bool {
+        self.paths()
+            .all(|(_, path)| matches!(path.state(), PathState::Down | PathState::Unknown))
+    }
+
+    /// All paths with their signers.
+    pub fn paths(&self) -> impl Iterator<Item = (&Arc<Signer>, &Arc<Path>)> {
+        self.signers
+            .iter()
+            .flat_map(|signer| signer.paths().iter().map(move |path| (signer, path)))
+    }
+
+    /// Takes in what was seen on a path; logs and counts a change of state.
+    pub fn observe(&self, signer: &Signer, path: &Path, observation: Observation) {
+        let now = crate::time::now();
+        let Some(transition) = path.observe(observation, now) else {
+            return;
+        };
+        log_path(signer, path, &transition, now);
+        let up = matches!(transition.to, PathState::Up | PathState::Suspect);
+        self.path_gauge(signer, path).set(i64::from(up));
+        self.refresh(signer);
+        self.tell();
+    }
+
+    /// Takes in that a signer showed a key, or denied it.
+    pub fn served(&self, signer: &Signer, key: PublicKeyHash, served: Served) {
+        if signer.set_served(key, served) {
+            tracing::debug!(signer = %signer.name(), %key, ?served, "key seen at signer");
+            self.tell();
+        }
+    }
+
+    /// Takes in that a signature of `signer` for `key` was verified.
+    pub fn signed(&self, signer: &Signer, key: PublicKeyHash, position: Option<Position>) {
+        self.served(signer, key, Served::Proved);
+        if signer.forgive() {
+            self.refresh(signer);
+        }
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Active {
+            signer: signer.index(),
+            last: position,
+        };
+        let before = active
+            .insert(key, now)
+            .filter(|before| before.signer != signer.index());
+        drop(active);
+        if let Some(before) = before {
+            self.metrics.failovers.inc();
+            let from = self
+                .signers
+                .get(before.signer)
+                .map_or("", |signer| signer.name());
+            tracing::info!(%key, from, to = %signer.name(), "active signer changed");
+        }
+    }
+
+    /// Takes in that a request which reached the signer was given up.
+    pub fn abandoned(&self, signer: &Signer) {
+        if signer.blame() {
+            self.refresh(signer);
+            self.tell();
+        }
+    }
+
+    /// The signer that signed last for `key`.
+    #[must_use]
+    pub fn active(&self, key: PublicKeyHash) -> Option<&Arc<Signer>> {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = active.get(&key)?.signer;
+        drop(active);
+        self.signers.get(index)
+    }
+
+    /// Signers to ask for `key`, best first; see [`selection::order`].
+    #[must_use]
+    pub fn candidates(&self, key: PublicKeyHash, position: Option<Position>) -> Vec<Arc<Signer>> {
+        let now = crate::time::now();
+        let views: Vec<_> = self
+            .signers
+            .iter()
+            .map(|signer| signer.view(key, now))
+            .collect();
+        let active = self
+            .active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .copied();
+        let timing = match active.and_then(|active| active.last) {
+            Some(last) if Some(last) == position => Timing::WithinRound,
+            Some(_) | None => Timing::BetweenRounds,
+        };
+        selection::order(
+            &views,
+            active.map(|active| active.signer),
+            timing,
+            HOLD_DOWN,
+            now,
+        )
+        .into_iter()
+        .filter_map(|index| self.signers.get(index).cloned())
+        .collect()
+    }
+
+    /// Takes a signer out of selection, or back in; lasts until said otherwise.
+    ///
+    /// # Errors
+    /// [`DrainError`] for an unknown name.
+    pub fn set_draining(&self, name: &str, since: Option<Timestamp>) -> Result<(), DrainError> {
+        let signer = self
+            .signers
+            .iter()
+            .find(|signer| signer.name() == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = self.signers.iter().map(|signer| signer.name()).collect();
+                DrainError {
+                    name: name.to_owned(),
+                    known: known.join(", "),
+                }
+            })?;
+        signer.set_draining(since);
+        self.refresh(signer);
+        self.tell();
+        Ok(())
+    }
+
+    /// One sentence part for each path that could serve `key`: what is wrong with it, since when.
+    #[must_use]
+    pub fn explain(&self, key: Option<PublicKeyHash>) -> Vec<String> {
+        let mut parts = Vec::new();
+        for signer in &self.signers {
+            if let Some(since) = signer.draining() {
+                let since = crate::time::clock_text(since);
+                parts.push(format!("{} is drained since {since}", signer.name()));
+            } else if key.is_some_and(|key| signer.serves(key) == Served::Denied) {
+                parts.push(format!("{} does not have this key", signer.name()));
+            } else {
+                parts.extend(signer.paths().iter().map(|path| path.explain(signer)));
+            }
+        }
+        parts
+    }
+
+    fn refresh(&self, signer: &Signer) {
+        let now = crate::time::now();
+        let Some((from, to, entered_before)) = signer.refresh(now) else {
+            return;
+        };
+        let after_seconds = seconds_between(entered_before, now);
+        let cause = signer.cause().map(|(cause, _)| cause).unwrap_or_default();
+        let name = signer.name();
+        let (from, to_name) = (from.name(), to.name());
+        match to {
+            SignerState::Down => {
+                tracing::warn!(
+                    signer = name,
+                    from,
+                    to = to_name,
+                    cause,
+                    after_seconds,
+                    "signer down"
+                );
+            }
+            SignerState::Up => {
+                tracing::info!(
+                    signer = name,
+                    from,
+                    to = to_name,
+                    cause,
+                    after_seconds,
+                    "signer up"
+                );
+            }
+            SignerState::Draining | SignerState::Suspect | SignerState::Unknown => {
+                tracing::info!(
+                    signer = name,
+                    from,
+                    to = to_name,
+                    cause,
+                    after_seconds,
+                    "signer changed"
+                );
+            }
+        }
+        let labels = label::StateChange {
+            signer: name.to_owned(),
+            to: to_name.to_owned(),
+        };
+        self.metrics.state_changes.get_or_create(&labels).inc();
+        self.show_up(signer);
+    }
+
+    fn show_up(&self, signer: &Signer) {
+        let labels = label::Signer {
+            signer: signer.name().to_owned(),
+        };
+        let up = matches!(signer.state(), SignerState::Up | SignerState::Suspect);
+        self.metrics
+            .signer_up
+            .get_or_create(&labels)
+            .set(i64::from(up));
+    }
+
+    fn path_gauge(&self, signer: &Signer, path: &Path) -> prometheus_client::metrics::gauge::Gauge {
+        let labels = label::Path {
+            signer: signer.name().to_owned(),
+            path: path.name().to_owned(),
+        };
+        self.metrics.path_up.get_or_create(&labels).clone()
+    }
+
+    fn tell(&self) {
+        self.board
+            .send_modify(|version| *version = version.wrapping_add(1));
+    }
+}
+
+fn log_path(signer: &Signer, path: &Path, transition: &Transition, now: Timestamp) {
+    let cause = transition
+        .cause
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let after_seconds = seconds_between(transition.entered_before, now);
+    let (from, to) = (transition.from.name(), transition.to.name());
+    let trouble_seconds = seconds_between(transition.since, now);
+    let (signer, name, url) = (signer.name(), path.name(), path.url());
+    match transition.to {
+        PathState::Down => tracing::warn!(
+            signer, path = name, %url, from, to, cause, after_seconds, "path ejected"
+        ),
+        PathState::Up if cause.is_empty() => {
+            tracing::info!(signer, path = name, %url, from, to, after_seconds, "path up");
+        }
+        PathState::Up => tracing::info!(
+            signer, path = name, %url, from, to, cause, after_seconds, trouble_seconds,
+            "path readmitted"
+        ),
+        PathState::Suspect | PathState::Unknown => tracing::info!(
+            signer, path = name, %url, from, to, cause, after_seconds, "path suspect"
+        ),
+    }
+}
+
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}

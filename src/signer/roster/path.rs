@@ -1,0 +1,142 @@
+//! One way to reach a signer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::settings::{Path as PathSettings, SignerUrl};
+use crate::task::Tasks;
+use crate::time::clock_text;
+
+use super::super::client::{Cause, Client};
+use super::super::health::{Observation, PathHealth, PathState, Transition};
+use super::Signer;
+
+/// A path with its health and connections.
+#[derive(Debug)]
+pub struct Path {
+    settings: PathSettings,
+    client: Client,
+    health: Mutex<PathHealth>,
+    round_trip: Mutex<Option<Duration>>,
+    revivals: AtomicU64,
+}
+
+impl Path {
+    pub(super) fn new(settings: PathSettings, tasks: &Tasks, now: Timestamp) -> Self {
+        Self {
+            client: Client::new(&settings, tasks.clone()),
+            settings,
+            health: Mutex::new(PathHealth::new(now)),
+            round_trip: Mutex::new(None),
+            revivals: AtomicU64::new(0),
+        }
+    }
+
+    /// Its name: a label.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub fn url(&self) -> &SignerUrl {
+        &self.settings.url
+    }
+
+    /// Its connections.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> PathState {
+        self.health().state()
+    }
+
+    /// A copy of its health.
+    #[must_use]
+    pub fn health(&self) -> PathHealth {
+        self.health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How often it has come back from being down: a new number makes it worth another try.
+    #[must_use]
+    pub fn revivals(&self) -> u64 {
+        self.revivals.load(Ordering::Acquire)
+    }
+
+    /// Smoothed round trip of probes.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        *self
+            .round_trip
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a probe's round trip into the smoothed one (weight 1/8).
+    pub fn add_round_trip(&self, sample: Duration) {
+        let mut smoothed = self
+            .round_trip
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *smoothed = Some(match *smoothed {
+            Some(old) => {
+                let weighted = old.saturating_mul(7).saturating_add(sample);
+                weighted.checked_div(8).unwrap_or(sample)
+            }
+            None => sample,
+        });
+    }
+
+    pub(super) fn observe(&self, observation: Observation, now: Timestamp) -> Option<Transition> {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let transition = health.observe(observation, now)?;
+        drop(health);
+        if transition.from == PathState::Down {
+            self.revivals.fetch_add(1, Ordering::AcqRel);
+        }
+        if transition.to == PathState::Down {
+            self.client.forget_idle();
+        }
+        Some(transition)
+    }
+
+    /// "home-a (http://127.0.0.1:8443) connection refused since 05:23:58"
+    #[must_use]
+    pub fn explain(&self, signer: &Signer) -> String {
+        let health = self.health();
+        match health.trouble() {
+            Some((cause, since)) => self.sentence(signer, cause, *since),
+            None => {
+                let state = health.state().name();
+                let since = clock_text(health.entered());
+                format!(
+                    "{} ({}) is {state} since {since}",
+                    signer.name(),
+                    self.url()
+                )
+            }
+        }
+    }
+
+    /// A cause in the words of an error to the baker.
+    #[must_use]
+    pub fn sentence(&self, signer: &Signer, cause: &Cause, since: Timestamp) -> String {
+        format!(
+            "{} ({}) {cause} since {}",
+            signer.name(),
+            self.url(),
+            clock_text(since)
+        )
+    }
+}

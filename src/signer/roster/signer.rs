@@ -1,0 +1,325 @@
+//! One device: its paths, queue, latency and state.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::settings::Signer as SignerSettings;
+use crate::task::Tasks;
+use crate::tezos::PublicKeyHash;
+
+use super::super::client::Cause;
+use super::super::health::PathState;
+use super::super::latency::Latency;
+use super::super::queue::DeviceQueue;
+use super::super::selection::{HOLD_DOWN, Served, View};
+use super::Path;
+
+/// Requests given up in a row that make a signer suspect.
+const ABANDONED_TO_SUSPECT: usize = 2;
+
+/// The state of a signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignerState {
+    /// No path takes work.
+    Down,
+    /// Taken out by the operator.
+    Draining,
+    /// Came back just now, missed once, or leaves signatures unanswered.
+    Suspect,
+    /// Not seen yet.
+    Unknown,
+    /// At least one path answers.
+    Up,
+}
+
+impl SignerState {
+    /// The word of status and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Draining => "draining",
+            Self::Suspect => "suspect",
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+        }
+    }
+
+    /// Lower is tried first.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Up => 0,
+            Self::Suspect => 1,
+            Self::Unknown => 2,
+            Self::Down => 3,
+            Self::Draining => 4,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Current {
+    state: SignerState,
+    entered: Timestamp,
+    was_down: bool,
+}
+
+#[derive(Debug, Default)]
+struct Blame {
+    abandoned: usize,
+    last: Option<Timestamp>,
+}
+
+/// A signer.
+#[derive(Debug)]
+pub struct Signer {
+    index: usize,
+    settings: SignerSettings,
+    paths: Vec<Arc<Path>>,
+    queue: Arc<DeviceQueue>,
+    latency: Mutex<Latency>,
+    served: Mutex<HashMap<PublicKeyHash, Served>>,
+    in_flight: AtomicUsize,
+    current: Mutex<Current>,
+    draining: Mutex<Option<Timestamp>>,
+    blame: Mutex<Blame>,
+    knows_version_2_only: AtomicBool,
+}
+
+/// A signature under way at a signer; ends when dropped.
+#[derive(Debug)]
+pub(in crate::signer) struct InFlight(Arc<Signer>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Signer {
+    pub(super) fn new(
+        index: usize,
+        settings: SignerSettings,
+        tasks: &Tasks,
+        now: Timestamp,
+    ) -> Self {
+        let paths = settings
+            .paths
+            .iter()
+            .map(|path| Arc::new(Path::new(path.clone(), tasks, now)))
+            .collect();
+        let queue = Arc::new(DeviceQueue::new(
+            settings.capacity,
+            settings.shared_watermark,
+        ));
+        let current = Current {
+            state: SignerState::Unknown,
+            entered: now,
+            was_down: false,
+        };
+        Self {
+            index,
+            settings,
+            paths,
+            queue,
+            latency: Mutex::default(),
+            served: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            current: Mutex::new(current),
+            draining: Mutex::new(None),
+            blame: Mutex::default(),
+            knows_version_2_only: AtomicBool::new(false),
+        }
+    }
+
+    /// Its position in the configuration.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its name: a label.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &SignerSettings {
+        &self.settings
+    }
+
+    /// Its paths in the order of the configuration.
+    #[must_use]
+    pub fn paths(&self) -> &[Arc<Path>] {
+        &self.paths
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> SignerState {
+        lock(&self.current).state
+    }
+
+    /// When its state began.
+    #[must_use]
+    pub fn entered(&self) -> Timestamp {
+        lock(&self.current).entered
+    }
+
+    /// Since when it is drained.
+    #[must_use]
+    pub fn draining(&self) -> Option<Timestamp> {
+        *lock(&self.draining)
+    }
+
+    /// Whether it has shown `key`.
+    #[must_use]
+    pub fn serves(&self, key: PublicKeyHash) -> Served {
+        lock(&self.served)
+            .get(&key)
+            .copied()
+            .unwrap_or(Served::Unknown)
+    }
+
+    /// Whether a signature is under way: then a missed probe may only mean a busy device.
+    #[must_use]
+    pub fn is_signing(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) > 0
+    }
+
+    /// The usual time of a signature: its 95th percentile, at least 50 ms, 400 ms before the first.
+    #[must_use]
+    pub fn usual_latency(&self) -> Duration {
+        lock(&self.latency).usual()
+    }
+
+    /// What is wrong, in words, and since when.
+    #[must_use]
+    pub fn cause(&self) -> Option<(String, Timestamp)> {
+        if let Some(since) = self.draining() {
+            return Some(("drained by the operator".to_owned(), since));
+        }
+        let blame = lock(&self.blame);
+        if let (true, Some(last)) = (blame.abandoned >= ABANDONED_TO_SUSPECT, blame.last) {
+            return Some((Cause::Abandoned.to_string(), last));
+        }
+        drop(blame);
+        let best = self
+            .paths
+            .iter()
+            .map(|path| path.health())
+            .min_by_key(|health| health.state())?;
+        best.trouble()
+            .map(|(cause, since)| (cause.to_string(), *since))
+    }
+
+    /// Whether it answered 400 to signature version 3: then it gets version 2, which means the same.
+    #[must_use]
+    pub fn knows_version_2_only(&self) -> bool {
+        self.knows_version_2_only.load(Ordering::Acquire)
+    }
+
+    pub(in crate::signer) fn learn_version_2_only(&self) {
+        self.knows_version_2_only.store(true, Ordering::Release);
+    }
+
+    pub(in crate::signer) fn queue(&self) -> &Arc<DeviceQueue> {
+        &self.queue
+    }
+
+    pub(in crate::signer) fn begin_signing(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(in crate::signer) fn add_latency(&self, sample: Duration) {
+        lock(&self.latency).add(sample);
+    }
+
+    pub(super) fn set_served(&self, key: PublicKeyHash, served: Served) -> bool {
+        lock(&self.served).insert(key, served) != Some(served)
+    }
+
+    pub(super) fn set_draining(&self, since: Option<Timestamp>) {
+        *lock(&self.draining) = since;
+    }
+
+    /// Counts a request that was given up; true when that makes the signer suspect.
+    pub(super) fn blame(&self) -> bool {
+        let mut blame = lock(&self.blame);
+        blame.abandoned = blame.abandoned.saturating_add(1);
+        blame.last = Some(crate::time::now());
+        blame.abandoned == ABANDONED_TO_SUSPECT
+    }
+
+    /// A real signature came: nothing is held against the signer any more. True if something was.
+    pub(super) fn forgive(&self) -> bool {
+        std::mem::take(&mut *lock(&self.blame)).abandoned >= ABANDONED_TO_SUSPECT
+    }
+
+    fn is_blamed(&self, now: Timestamp) -> bool {
+        let blame = lock(&self.blame);
+        let recent = blame
+            .last
+            .is_some_and(|last| now.duration_since(last).as_secs_f64() < HOLD_DOWN.as_secs_f64());
+        blame.abandoned >= ABANDONED_TO_SUSPECT && recent
+    }
+
+    /// Computes the state anew; gives (from, to, when the old one began) if it changed.
+    pub(super) fn refresh(&self, now: Timestamp) -> Option<(SignerState, SignerState, Timestamp)> {
+        let best = self
+            .paths
+            .iter()
+            .map(|path| path.state())
+            .min()
+            .unwrap_or(PathState::Down);
+        let state = match best {
+            _ if self.draining().is_some() => SignerState::Draining,
+            PathState::Up | PathState::Suspect if self.is_blamed(now) => SignerState::Suspect,
+            PathState::Up => SignerState::Up,
+            PathState::Suspect => SignerState::Suspect,
+            PathState::Unknown => SignerState::Unknown,
+            PathState::Down => SignerState::Down,
+        };
+        let mut current = lock(&self.current);
+        if current.state == state {
+            return None;
+        }
+        let from = std::mem::replace(&mut current.state, state);
+        let entered_before = std::mem::replace(&mut current.entered, now);
+        current.was_down |= state == SignerState::Down;
+        Some((from, state, entered_before))
+    }
+
+    pub(super) fn view(&self, key: PublicKeyHash, now: Timestamp) -> View {
+        // Blame ends by time; the state is computed anew where it is used.
+        let current = lock(&self.current);
+        let state = match current.state {
+            SignerState::Suspect if !self.is_blamed(now) && self.any_path_up() => SignerState::Up,
+            other => other,
+        };
+        View {
+            index: self.index,
+            priority: self.settings.priority,
+            state,
+            entered: current.entered,
+            was_down: current.was_down,
+            served: self.serves(key),
+        }
+    }
+
+    fn any_path_up(&self) -> bool {
+        self.paths.iter().any(|path| path.state() == PathState::Up)
+    }
+}

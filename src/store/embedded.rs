@@ -1,0 +1,335 @@
+//! The embedded store: one redb file in the state directory, one writer, memory for every read.
+//!
+//! Opening rewrites and syncs the file first (see [`super::file::rewrite`]), so nothing read from it
+//! can be taken back by a power cut. `run` never makes a store: [`EmbeddedStore::open`] leaves an
+//! absent one absent, and the first [`WatermarkStore::raise`] creates it.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+
+use jiff::Timestamp;
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::guard::{
+    Answer, Candidate, Condition, Head, Raise, Record, Row, Slot, StoreError, StoreFuture,
+    StoreReport, Stream, StreamReport, StreamState, WatermarkStore,
+};
+use crate::tezos::{ChainId, PublicKeyHash};
+
+use super::committer::{
+    Committer, FLOORS, Memory, OnCommit, Operation, QUEUE, ROWS, Reply, load_all, read, write,
+};
+use super::file;
+use super::lock::DirectoryLock;
+
+const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+const STORE_FILE: &str = "watermarks.redb";
+/// Format of the file; an older program refuses a newer one.
+const FORMAT: &str = "1";
+/// The whole store is far smaller; redb's own default cache would be 1 GiB.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// The embedded store. Dropping it ends the committer after what is queued.
+pub struct EmbeddedStore {
+    lock: DirectoryLock,
+    pin: Option<String>,
+    memory: Memory,
+    refusing: Arc<RwLock<Option<String>>>,
+    lineage: RwLock<Option<String>>,
+    /// Present once there is a store file.
+    queue: RwLock<Option<mpsc::Sender<Operation>>>,
+    /// One creation at a time.
+    creating: Mutex<()>,
+    on_commit: OnCommit,
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedStore")
+            .field("directory", &self.lock.directory())
+            .finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedStore {
+    /// Opens the store in the locked directory. Blocking.
+    ///
+    /// `pin` is the lineage that the configuration demands. `on_commit` gets the length of every
+    /// durable commit in seconds. A damaged or foreign store opens as [`Condition::Refusing`], so that
+    /// metadata and the explanation stay available.
+    #[must_use]
+    pub fn open(
+        lock: DirectoryLock,
+        pin: Option<String>,
+        on_commit: impl Fn(f64) + Send + Sync + 'static,
+    ) -> Self {
+        let store = Self {
+            lock,
+            pin,
+            memory: Arc::default(),
+            refusing: Arc::default(),
+            lineage: RwLock::new(None),
+            queue: RwLock::new(None),
+            creating: Mutex::new(()),
+            on_commit: Arc::new(on_commit),
+        };
+        if store.path().exists()
+            && let Err(reason) = store.load()
+        {
+            tracing::error!(reason, "store refuses to sign");
+            *write(&store.refusing) = Some(reason);
+        }
+        store
+    }
+
+    fn path(&self) -> PathBuf {
+        self.lock.directory().join(STORE_FILE)
+    }
+
+    fn load(&self) -> Result<(), String> {
+        let path = self.path();
+        let damaged = |what: &str| {
+            format!(
+                "the watermark store {} cannot be used: {what}; restore it or move it away and set new \
+                 watermarks above everything ever signed",
+                path.display()
+            )
+        };
+        file::rewrite(&path).map_err(|error| damaged(&error.to_string()))?;
+        // A damaged file can make the database panic; that must not take the metadata down with it.
+        let (database, lineage, streams) = catch_unwind(AssertUnwindSafe(|| read_file(&path)))
+            .map_err(|_| damaged("the database panicked on it"))?
+            .map_err(|reason| damaged(&reason))?;
+        *write(&self.lineage) = Some(lineage.clone());
+        *write(&self.memory) = streams;
+        if let Some(pin) = &self.pin
+            && *pin != lineage
+        {
+            return Err(format!(
+                "the watermark store {} has lineage {lineage} but state.lineage demands {pin}: this is \
+                 another store; mount the right volume or correct state.lineage",
+                path.display()
+            ));
+        }
+        self.start_committer(database)
+    }
+
+    fn start_committer(&self, database: Database) -> Result<(), String> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let committer = Committer {
+            database,
+            memory: Arc::clone(&self.memory),
+            refusing: Arc::clone(&self.refusing),
+            on_commit: Arc::clone(&self.on_commit),
+        };
+        std::thread::Builder::new()
+            .name("watermark-committer".to_owned())
+            .spawn(move || {
+                // Half-applied state must never be read again: a panic here ends the process.
+                if catch_unwind(AssertUnwindSafe(|| committer.run(receiver))).is_err() {
+                    tracing::error!("committer panicked; ending the process");
+                    std::process::abort();
+                }
+            })
+            .map_err(|error| format!("cannot start the committer thread: {error}"))?;
+        *write(&self.queue) = Some(sender);
+        Ok(())
+    }
+
+    /// Creates the store file, unless there is one. Blocking.
+    fn create(&self) -> Result<(), StoreError> {
+        let _one = self
+            .creating
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if read(&self.queue).is_some() {
+            return Ok(());
+        }
+        let failed = |error: String| {
+            StoreError::Unavailable(format!("cannot create {}: {error}", self.path().display()))
+        };
+        if let Some(reason) = read(&self.refusing).clone() {
+            return Err(StoreError::Unavailable(reason));
+        }
+        let lineage = new_lineage().map_err(failed)?;
+        let lineage = self.pin.clone().unwrap_or(lineage);
+        create_file(&self.path(), &lineage).map_err(failed)?;
+        self.load().map_err(StoreError::Unavailable)
+    }
+
+    async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
+        let gone = || StoreError::Unavailable("the watermark committer has ended".to_owned());
+        if let Some(reason) = read(&self.refusing).clone() {
+            return Err(StoreError::Unavailable(reason));
+        }
+        let queue = read(&self.queue).clone().ok_or_else(gone)?;
+        let (reply, answer) = oneshot::channel();
+        queue.send(operation(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl WatermarkStore for EmbeddedStore {
+    fn claim(&self, candidate: Candidate, now: Timestamp) -> StoreFuture<'_, Answer> {
+        Box::pin(async move {
+            if self.report().condition == Condition::Absent {
+                // No store: no stream has a watermark, which `decide` says best.
+                return Ok(match crate::guard::decide(None, &candidate) {
+                    crate::guard::Verdict::Refused(refusal) => Answer::Refused(refusal),
+                    crate::guard::Verdict::Again
+                    | crate::guard::Verdict::Fresh
+                    | crate::guard::Verdict::Recorded(_) => {
+                        return Err(StoreError::Unavailable(
+                            "there is no watermark store".to_owned(),
+                        ));
+                    }
+                });
+            }
+            self.ask(|reply| Operation::Claim(candidate, now, reply))
+                .await
+        })
+    }
+
+    fn record(&self, candidate: Candidate, record: Record) -> StoreFuture<'_, Record> {
+        Box::pin(self.ask(move |reply| Operation::Record(candidate, record, reply)))
+    }
+
+    fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            // Rare and short; the operator's command waits for it.
+            self.create()?;
+            self.ask(move |reply| Operation::Raise(raises, now, reply))
+                .await
+        })
+    }
+
+    fn lookup(&self, slot: &Slot) -> Option<Row> {
+        read(&self.memory)
+            .get(&slot.stream)?
+            .rows
+            .get(&slot.position)
+            .cloned()
+    }
+
+    fn head(&self, chain: ChainId, key: PublicKeyHash) -> Option<Head> {
+        let memory = read(&self.memory);
+        let of_key = || {
+            memory
+                .iter()
+                .filter(|(s, _)| s.chain == chain && s.key == key)
+                .map(|(_, state)| state)
+        };
+        let level = of_key().map(|state| state.floor.level).max()?;
+        let at = of_key().map(|state| state.floor_at).max()?;
+        Some(Head { level, at })
+    }
+
+    fn report(&self) -> StoreReport {
+        let reason = read(&self.refusing).clone();
+        let condition = match (&reason, &*read(&self.queue)) {
+            (Some(_), _) => Condition::Refusing,
+            (None, None) => Condition::Absent,
+            (None, Some(_)) => Condition::Ready,
+        };
+        let reason = reason.or_else(|| {
+            (condition == Condition::Absent).then(|| {
+                format!(
+                    "there is no watermark store in {}; is its volume mounted? `signer-proxy watermark \
+                     init` makes one",
+                    self.lock.directory().display()
+                )
+            })
+        });
+        StoreReport {
+            kind: "embedded",
+            condition,
+            reason,
+            lineage: read(&self.lineage).clone(),
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamReport> {
+        let memory = read(&self.memory);
+        let mut streams: Vec<StreamReport> = memory
+            .iter()
+            .map(|(stream, state)| StreamReport {
+                stream: *stream,
+                floor: state.floor,
+                floor_at: state.floor_at,
+                last_signed: state
+                    .rows
+                    .iter()
+                    .rev()
+                    .find_map(|(position, row)| Some((*position, row.record.as_ref()?.at))),
+            })
+            .collect();
+        drop(memory);
+        streams.sort_by_key(|report| report.stream);
+        streams
+    }
+}
+
+type Loaded = (Database, String, HashMap<Stream, StreamState>);
+
+fn read_file(path: &Path) -> Result<Loaded, String> {
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .open(path)
+        .map_err(|error| error.to_string())?;
+    let (format, lineage) = read_meta(&database)?;
+    if format != FORMAT {
+        return Err(format!(
+            "its format is {format}, this program knows format {FORMAT}"
+        ));
+    }
+    let streams = load_all(&database)?;
+    Ok((database, lineage, streams))
+}
+
+fn read_meta(database: &Database) -> Result<(String, String), String> {
+    let transaction = database.begin_read().map_err(|e| e.to_string())?;
+    let meta = transaction.open_table(META).map_err(|e| e.to_string())?;
+    let value = |name: &str| -> Result<String, String> {
+        let value = meta.get(name).map_err(|e| e.to_string())?;
+        Ok(value.ok_or(format!("it has no {name}"))?.value().to_owned())
+    };
+    Ok((value("format")?, value("lineage")?))
+}
+
+/// Makes an empty store under a temporary name and renames it, so that a crash leaves none or a whole one.
+fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let temporary = path.with_extension("redb.making");
+    if temporary.exists() {
+        std::fs::remove_file(&temporary).map_err(|e| text(&e))?;
+    }
+    let database = Database::create(&temporary).map_err(|e| text(&e))?;
+    let mut transaction = database.begin_write().map_err(|e| text(&e))?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|e| text(&e))?;
+    transaction.set_two_phase_commit(true);
+    {
+        let mut meta = transaction.open_table(META).map_err(|e| text(&e))?;
+        meta.insert("format", FORMAT).map_err(|e| text(&e))?;
+        meta.insert("lineage", lineage).map_err(|e| text(&e))?;
+        meta.insert("created", crate::time::now().to_string().as_str())
+            .map_err(|e| text(&e))?;
+        transaction.open_table(FLOORS).map_err(|e| text(&e))?;
+        transaction.open_table(ROWS).map_err(|e| text(&e))?;
+    }
+    transaction.commit().map_err(|e| text(&e))?;
+    drop(database);
+    std::fs::rename(&temporary, path).map_err(|e| text(&e))?;
+    let directory = path.parent().ok_or("the store has no directory")?;
+    file::sync_directory(directory).map_err(|e| text(&e))
+}
+
+fn new_lineage() -> Result<String, String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(hex::encode(bytes))
+}

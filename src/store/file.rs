@@ -1,0 +1,54 @@
+//! Whole files written so that a power cut leaves the old or the new one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the directory.
+/// Blocking; returns after the new content is durable.
+///
+/// # Errors
+/// The failing call's error; the old file then still stands.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path
+        .parent()
+        .ok_or_else(|| io::Error::other("path without a directory"))?;
+    let mut name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other("path without a name"))?
+        .to_owned();
+    name.push(".new");
+    let temporary = directory.join(name);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    sync_directory(directory)
+}
+
+/// Makes names in `directory` durable.
+///
+/// # Errors
+/// The failing call's error.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Writes `path` anew from its own content and syncs file and directory.
+///
+/// What a killed process or a failed sync left may live in the page cache only: a read shows it, and
+/// a later sync may report success without writing it. A fresh copy is written whole, so what is read
+/// after this is on the disk.
+///
+/// # Errors
+/// The failing call's error; the old file then still stands.
+pub(super) fn rewrite(path: &Path) -> io::Result<()> {
+    let bytes = std::fs::read(path)?;
+    write_durably(path, &bytes)
+}

@@ -1,0 +1,99 @@
+//! One process per state directory.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// Name of the lock file in the state directory.
+const LOCK_FILE: &str = "lock";
+
+/// Why the state directory could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("state directory {directory} is locked by another process; stop that one first")]
+    Held {
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// The directory is missing.
+    #[error(
+        "state directory {directory} does not exist; mount its volume, or create it with \
+         `signer-proxy watermark init`"
+    )]
+    Missing {
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// The lock could not be taken: never a reason to go on without it.
+    #[error("cannot lock state directory {directory}: {reason}")]
+    Failed {
+        /// The state directory.
+        directory: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// Holds the state directory until dropped.
+///
+/// An open-file-description lock: unlike a process lock it is not lost when some other descriptor of
+/// the same file is closed, and the kernel releases it however the process ends.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+    directory: PathBuf,
+}
+
+impl DirectoryLock {
+    /// Locks `directory`, which must exist. Never waits.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn acquire(directory: &Path) -> Result<Self, LockError> {
+        let failed = |reason: String| LockError::Failed {
+            directory: directory.to_owned(),
+            reason,
+        };
+        if !directory.is_dir() {
+            return Err(LockError::Missing {
+                directory: directory.to_owned(),
+            });
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(directory.join(LOCK_FILE))
+            .map_err(|error| failed(error.to_string()))?;
+        let whole_file = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file)) {
+            Ok(_) => Ok(Self {
+                _file: file,
+                directory: directory.to_owned(),
+            }),
+            Err(Errno::EAGAIN | Errno::EACCES) => Err(LockError::Held {
+                directory: directory.to_owned(),
+            }),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// The locked directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}

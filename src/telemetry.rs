@@ -1,0 +1,6 @@
+//! Where events and numbers go.
+
+pub mod log;
+pub mod metrics;
+
+pub use metrics::Metrics;

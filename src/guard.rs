@@ -181,6 +181,12 @@ impl SigningGuard {
         self.store.raise(raises, now).await
     }
 
+    /// The store, for commands of the operator.
+    #[must_use]
+    pub fn store(&self) -> &dyn WatermarkStore {
+        &*self.store
+    }
+
     /// The state of the store in words.
     #[must_use]
     pub fn report(&self) -> StoreReport {

@@ -17,7 +17,9 @@ pub mod store;
 pub mod task;
 pub mod telemetry;
 
+pub mod admin;
 pub mod cache;
+pub mod control;
 pub mod proxy;
 
 pub mod config;

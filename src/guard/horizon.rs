@@ -10,7 +10,7 @@ use crate::settings::Chain;
 use crate::tezos::Level;
 
 /// Levels above a configured node's head that are still believed.
-pub const NODE_MARGIN: u32 = 1_000;
+pub(super) const NODE_MARGIN: u32 = 1_000;
 
 /// The highest claim of a key on a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,6 +45,17 @@ impl Bound {
         }
     }
 
+    /// The listener of a Unix socket and its file, for a protocol other than HTTP.
+    ///
+    /// # Errors
+    /// A TCP port.
+    pub fn into_unix(self) -> io::Result<(UnixListener, SocketFile)> {
+        match self {
+            Self::Tcp(_) => Err(io::Error::other("not a unix socket")),
+            Self::Unix(listener, file) => Ok((listener, file)),
+        }
+    }
+
     /// The TCP address with its real port, absent for a Unix socket.
     #[must_use]
     pub fn tcp_addr(&self) -> Option<SocketAddr> {

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use super::client::Cause;
 
 /// Misses in a row that eject a path.
-pub const MISSES_TO_EJECT: u8 = 2;
+pub(super) const MISSES_TO_EJECT: u8 = 2;
 /// Answers in a row that readmit a path that was down.
-pub const HITS_TO_READMIT: u8 = 2;
+pub(super) const HITS_TO_READMIT: u8 = 2;
 
 /// The state of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

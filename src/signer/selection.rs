@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::roster::SignerState;
 
 /// How long a preferred signer must have been good before it takes over again.
-pub const HOLD_DOWN: Duration = Duration::from_secs(30);
+pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
 
 /// Whether a signer has shown the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,24 +26,24 @@ pub enum Served {
 
 /// A signer as the choice sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct View {
+pub(super) struct View {
     /// Position in the configuration.
-    pub index: usize,
+    pub(super) index: usize,
     /// Lower is preferred.
-    pub priority: u32,
+    pub(super) priority: u32,
     /// Its state.
-    pub state: SignerState,
+    pub(super) state: SignerState,
     /// Since when it has been in that state.
-    pub entered: Timestamp,
+    pub(super) entered: Timestamp,
     /// Whether it has been down since start-up.
-    pub was_down: bool,
+    pub(super) was_down: bool,
     /// Whether it has the key.
-    pub served: Served,
+    pub(super) served: Served,
 }
 
 /// Whether the choice falls inside a round that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timing {
+pub(super) enum Timing {
     /// Another payload of the same round was signed already: do not switch back now.
     WithinRound,
     /// A new round.
@@ -53,7 +53,7 @@ pub enum Timing {
 /// Signers to ask, best first. Draining signers and those without the key are left out; those that are
 /// down come last, because the best of the bad is tried when there is nothing else.
 #[must_use]
-pub fn order(
+pub(super) fn order(
     views: &[View],
     active: Option<usize>,
     timing: Timing,

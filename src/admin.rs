@@ -1,0 +1,136 @@
+//! The admin port: probes, metrics and status. Read-only; whatever changes something goes through the
+//! control socket.
+
+mod status;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use tower::util::BoxCloneSyncService;
+
+use crate::guard::Condition;
+use crate::proxy::Proxy;
+use crate::server::response;
+use crate::telemetry::metrics::label;
+
+pub use status::{
+    AuthorizedKeysStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status, StoreStatus,
+};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The service of the admin port.
+pub type AdminService = BoxCloneSyncService<Request<Incoming>, Response<Full<Bytes>>, Infallible>;
+
+/// What the admin port looks at.
+#[derive(Debug)]
+pub struct Admin {
+    /// The proxy.
+    pub proxy: Arc<Proxy>,
+    /// Hash of the effective configuration.
+    pub config_hash: String,
+    /// When the process started.
+    pub started: Timestamp,
+    /// Warnings of the configuration.
+    pub warnings: Vec<String>,
+    /// Set when every listener is bound and served.
+    pub bound: AtomicBool,
+    /// Set when the drain begins.
+    pub draining: AtomicBool,
+}
+
+impl Admin {
+    /// Whether the process may get requests: bound, not draining, and the store can commit. Never a
+    /// matter of the signers, or a balancer would empty itself and answer in our place.
+    ///
+    /// # Errors
+    /// Why not, in one sentence.
+    pub fn readiness(&self) -> Result<(), String> {
+        if !self.bound.load(Ordering::Acquire) {
+            return Err("starting".to_owned());
+        }
+        if self.draining.load(Ordering::Acquire) {
+            return Err("draining".to_owned());
+        }
+        let store = self.proxy.guard.report();
+        match store.condition {
+            // Without a store no key has a watermark yet: metadata is served all the same.
+            Condition::Absent | Condition::Ready => Ok(()),
+            Condition::Refusing => Err(store.reason.unwrap_or_default()),
+        }
+    }
+
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        status::status(self)
+    }
+
+    fn answer(&self, path: &str) -> Response<Full<Bytes>> {
+        match path {
+            "/livez" => text(StatusCode::OK, "alive\n"),
+            "/readyz" => match self.readiness() {
+                Ok(()) => text(StatusCode::OK, "ready\n"),
+                Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
+            },
+            "/metrics" => {
+                self.refresh_levels();
+                let metrics = self.proxy.metrics.encode();
+                response(StatusCode::OK, OPEN_METRICS, Bytes::from(metrics))
+            }
+            "/status" => match serde_json::to_string(&self.status()) {
+                Ok(status) => response(StatusCode::OK, JSON, Bytes::from(status + "\n")),
+                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+            },
+            _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+        }
+    }
+
+    /// Floors as they are now, also those that an operator raised.
+    fn refresh_levels(&self) {
+        for report in self.proxy.guard.streams() {
+            let labels = label::Stream {
+                chain: report.stream.chain.to_string(),
+                key: report.stream.key.to_string(),
+                kind: report.stream.kind.name().to_owned(),
+            };
+            let level = i64::from(report.floor.level.get());
+            self.proxy
+                .metrics
+                .watermark_level
+                .get_or_create(&labels)
+                .set(level);
+        }
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    response(status, TEXT, Bytes::copy_from_slice(body.as_bytes()))
+}
+
+/// Builds the service.
+#[must_use]
+pub fn service(admin: Arc<Admin>) -> AdminService {
+    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Incoming>| {
+        let admin = Arc::clone(&admin);
+        async move {
+            if request.method() != Method::GET && request.method() != Method::HEAD {
+                let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "this port is read-only\n");
+                answer
+                    .headers_mut()
+                    .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+                return Ok(answer);
+            }
+            Ok(admin.answer(request.uri().path()))
+        }
+    }))
+}

@@ -1,0 +1,152 @@
+//! The control socket: everything that changes something, for the same user on the same machine.
+//!
+//! One JSON line asks, one JSON line answers, then the connection ends.
+
+mod client;
+mod commands;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::proxy::Proxy;
+use crate::server::SocketFile;
+use crate::task::Tasks;
+use crate::tezos::{ChainId, ConsensusKind, Level, PublicKeyHash};
+
+pub use client::{AskError, ask};
+pub use commands::{init_watermark, restore_drains, show_watermarks};
+
+/// The longest line that is read.
+const LINE: u64 = 64 << 10;
+/// A whole exchange is given this long.
+const EXCHANGE: Duration = Duration::from_secs(10);
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// Take a signer out of selection until undrained.
+    Drain {
+        /// Its name.
+        signer: String,
+    },
+    /// Take a signer back in.
+    Undrain {
+        /// Its name.
+        signer: String,
+    },
+    /// Set or raise the watermark of a key.
+    WatermarkInit {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+        /// Nothing at or below it will be signed.
+        level: Level,
+    },
+    /// List all watermarks.
+    WatermarkShow,
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done; a sentence.
+    Done(String),
+    /// Not done; why.
+    Failed(String),
+    /// All watermarks.
+    Watermarks(Watermarks),
+}
+
+/// All watermarks of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermarks {
+    /// The store's identity.
+    pub lineage: Option<String>,
+    /// Sorted by chain, key and kind.
+    pub watermarks: Vec<Watermark>,
+}
+
+/// One watermark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermark {
+    /// The chain.
+    pub chain: ChainId,
+    /// The key.
+    pub key: PublicKeyHash,
+    /// The kind.
+    pub kind: ConsensusKind,
+    /// Nothing at a lower level will be signed.
+    pub level: u32,
+    /// Nothing at this level up to this round will be signed, but for repeats.
+    pub round: u32,
+    /// When it last rose.
+    pub at: jiff::Timestamp,
+}
+
+/// Binds the control socket, replacing one that a killed process left: call it only while holding the
+/// lock of the state directory.
+///
+/// # Errors
+/// The failing call's error.
+pub async fn bind(path: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
+    crate::server::bind_unix(path, 0o600).await?.into_unix()
+}
+
+/// Serves commands until shutdown; then the socket's file is removed.
+pub async fn serve(
+    (listener, _file): (UnixListener, SocketFile),
+    proxy: Arc<Proxy>,
+    drains: Drains,
+    tasks: Tasks,
+) {
+    let shutdown = tasks.shutdown();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors: let others give some back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (proxy, drains) = (Arc::clone(&proxy), drains.clone());
+        tasks.spawn("control", async move {
+            let exchange = tokio::time::timeout(EXCHANGE, exchange(stream, &proxy, &drains));
+            if let Ok(Err(error)) = exchange.await {
+                tracing::debug!(%error, "control exchange failed");
+            }
+        });
+    }
+}
+
+/// Where drains are kept between runs.
+#[derive(Clone, Debug)]
+pub struct Drains {
+    /// The file.
+    pub file: std::path::PathBuf,
+}
+
+async fn exchange(stream: UnixStream, proxy: &Proxy, drains: &Drains) -> std::io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(reader.take(LINE))
+        .read_line(&mut line)
+        .await?;
+    let reply = match serde_json::from_str(&line) {
+        Ok(command) => commands::execute(command, proxy, drains).await,
+        Err(error) => Reply::Failed(format!("unreadable command: {error}")),
+    };
+    let mut answer = serde_json::to_vec(&reply)?;
+    answer.push(b'\n');
+    writer.write_all(&answer).await?;
+    writer.shutdown().await
+}

@@ -49,6 +49,19 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// A port that is not bound yet.
+    #[must_use]
+    pub fn new(proxy: Arc<Proxy>, config_hash: String, warnings: Vec<String>) -> Self {
+        Self {
+            proxy,
+            config_hash,
+            warnings,
+            started: crate::time::now(),
+            bound: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        }
+    }
+
     /// Whether the process may get requests: bound, not draining, and the store can commit. Never a
     /// matter of the signers, or a balancer would empty itself and answer in our place.
     ///

@@ -28,5 +28,13 @@ mod url;
 pub use self::finding::{Finding, Report};
 pub use self::load::{Loaded, from_text, load};
 
+/// An `http://host:port` url of the command line, checked as one of the file is.
+///
+/// # Errors
+/// What is wrong with it and what to write.
+pub fn http_url(text: &str) -> Result<crate::settings::SignerUrl, String> {
+    url::parse(text, "leave it out").map_err(|error| format!("{}; {}", error.problem, error.remedy))
+}
+
 #[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ use self::listener::Listener;
 use crate::task::Tasks;
 use crate::tezos::{ChainId, PublicKey, SecretKey};
 
-pub use self::cli::{Cli, run, serve};
+pub use self::cli::{Cli, curve, run, serve};
 pub use self::counts::Counts;
 pub use self::faults::{Faults, FaultsError, NEWEST_VERSION, Scope};
 pub use self::keys::{KeyFileError, keys_from_file, keys_from_seed};

@@ -22,7 +22,11 @@ pub mod cache;
 pub mod control;
 pub mod proxy;
 
+pub mod cli;
 pub mod config;
+pub mod node;
 pub mod server;
+
+pub mod app;
 
 pub mod dev_signer;

@@ -1,4 +1,8 @@
 //! The `signer-proxy` binary.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signer_proxy::cli::main()
+}

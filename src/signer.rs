@@ -18,7 +18,7 @@ mod seek;
 mod selection;
 
 pub use attempts::{Ask, AttemptError, Attempts, Signed};
-pub use client::{Answer, Cause, FailureClass, Outgoing, SendError};
+pub use client::{Answer, Cause, FailureClass, Outgoing, SendError, Sent};
 pub use health::{PathHealth, PathState, Transition};
 pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
 pub use queue::Place;

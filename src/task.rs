@@ -27,7 +27,8 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker.spawn(future.instrument(tracing::debug_span!("task", name)))
+        self.tracker
+            .spawn(future.instrument(tracing::debug_span!("task", name)))
     }
 
     /// Cancelled when the process begins to drain.

@@ -156,7 +156,11 @@ fn random_seed() -> anyhow::Result<String> {
     Ok(hex::encode(seed))
 }
 
-fn curve(name: &str) -> Result<Curve, String> {
+/// A curve that secret keys can be made of.
+///
+/// # Errors
+/// What to write instead.
+pub fn curve(name: &str) -> Result<Curve, String> {
     [Curve::Ed25519, Curve::Secp256k1, Curve::P256, Curve::Bls]
         .into_iter()
         .find(|curve| curve.name() == name)

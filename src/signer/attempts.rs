@@ -248,7 +248,7 @@ impl<'a> Operation<'a> {
         let Some((signer, path)) = next else {
             return retry_at.unwrap_or(far);
         };
-        let due = self.due(&signer);
+        let due = self.due(&signer, now);
         if due > now {
             return due;
         }
@@ -259,9 +259,9 @@ impl<'a> Operation<'a> {
 
     /// When an attempt at `signer` may start: at once if nothing is alive, else after the delay of the
     /// newest attempt.
-    fn due(&self, signer: &Arc<Signer>) -> Instant {
+    fn due(&self, signer: &Arc<Signer>, now: Instant) -> Instant {
         if self.alive.is_empty() {
-            return Instant::now();
+            return now;
         }
         let another = !self
             .alive

@@ -104,7 +104,9 @@ impl Prober {
         let mut list_read: Option<(Instant, u64)> = None;
         let mut board = self.roster.board();
         loop {
+            let mut answered = false;
             if let Some(seen) = self.probe(signer, path, turn).await {
+                answered = matches!(seen.observation, Observation::Hit);
                 // A busy device may be slow to answer anything: that is no miss.
                 let busy = signer.is_signing() && matches!(seen.observation, Observation::Miss(_));
                 if !busy {
@@ -122,7 +124,9 @@ impl Prober {
                 }
             }
             turn = turn.wrapping_add(1);
-            self.pause(&mut board).await;
+            if !(answered && self.is_curious(signer)) {
+                self.pause(&mut board).await;
+            }
         }
     }
 
@@ -156,29 +160,44 @@ impl Prober {
         self.settings.timeout.max(by_round_trip)
     }
 
+    /// Keys that this signer was never asked for come first; then all in turn.
+    fn key_in_turn(&self, signer: &Signer, turn: usize) -> Option<PublicKeyHash> {
+        let all = self.sink.keys();
+        if let Some(key) = all
+            .iter()
+            .find(|key| signer.serves(**key) == Served::Unknown)
+        {
+            return Some(*key);
+        }
+        let proved: Vec<_> = all
+            .iter()
+            .copied()
+            .filter(|key| signer.serves(*key) == Served::Proved)
+            .collect();
+        // Now and then a denied key is asked again: keys are added to signers.
+        let keys = if proved.is_empty() || turn.is_multiple_of(16) {
+            all
+        } else {
+            proved
+        };
+        let index = turn.checked_rem(keys.len())?;
+        keys.get(index).copied()
+    }
+
+    /// Whether the next probe has something to find out that requests may wait for.
+    fn is_curious(&self, signer: &Signer) -> bool {
+        self.sink
+            .keys()
+            .iter()
+            .any(|key| signer.serves(*key) == Served::Unknown)
+    }
+
     async fn probe(&self, signer: &Signer, path: &Path, turn: usize) -> Option<Seen> {
         if path.client().saturated() {
             // Traffic shows the path's health, and the probe would only wait behind it.
             return None;
         }
-        let keys: Vec<_> = {
-            let all = self.sink.keys();
-            let served: Vec<_> = all
-                .iter()
-                .copied()
-                .filter(|key| signer.serves(*key) != Served::Denied)
-                .collect();
-            // Now and then a denied key is asked again: keys are added to signers.
-            if served.is_empty() || turn.is_multiple_of(16) {
-                all
-            } else {
-                served
-            }
-        };
-        let key = turn
-            .checked_rem(keys.len())
-            .and_then(|index| keys.get(index))
-            .copied();
+        let key = self.key_in_turn(signer, turn);
         let target = match key {
             Some(key) => format!("/keys/{key}"),
             None => "/authorized_keys".to_owned(),

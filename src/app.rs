@@ -1,0 +1,192 @@
+//! The wiring: the only module that knows every other. Start order and drain order are here.
+
+mod wire;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::admin::{self, Admin};
+use crate::config::Loaded;
+use crate::control::{self, Drains};
+use crate::proxy;
+use crate::server::{self, Bound, Edge, RefusalBodies};
+use crate::settings::Settings;
+use crate::store::{DirectoryLock, LockError};
+use crate::task::Tasks;
+
+/// Why the proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address or socket.
+        address: String,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The state directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Signals, randomness or threads are not to be had.
+    #[error("cannot start: {0}")]
+    System(String),
+}
+
+/// A started proxy.
+#[derive(Debug)]
+pub struct App {
+    /// Address of the baker's port.
+    pub listen: String,
+    /// Address of the admin port.
+    pub admin_listen: Option<String>,
+    admin: Arc<Admin>,
+    edge_tasks: Tasks,
+    tasks: Tasks,
+    served: tokio::task::JoinHandle<()>,
+    admin_served: tokio_util::sync::CancellationToken,
+}
+
+impl App {
+    /// Starts the proxy: lock the state, bind, load, then serve. Connections that come before the last
+    /// step wait in the listener. `config_name` is the configuration as the operator names it.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(loaded: Loaded, config_name: String) -> Result<Self, StartError> {
+        let Loaded {
+            settings,
+            warnings,
+            effective: _,
+        } = loaded;
+        let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        for warning in &warnings {
+            tracing::warn!(warning, "configuration warning");
+        }
+        let lock = DirectoryLock::acquire(&settings.state.directory)?;
+        let listener = bind(settings.listen.http).await?;
+        let admin_listener = match settings.admin.listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let control = control::bind(&settings.admin.socket)
+            .await
+            .map_err(|source| StartError::Bind {
+                address: settings.admin.socket.display().to_string(),
+                source,
+            })?;
+        // Two sets: at a drain the edge ends first, and what holds requests lives on until they are done.
+        let (edge_tasks, tasks) = (Tasks::new(), Tasks::new());
+        let drains = Drains {
+            file: settings.state.directory.join("drains.json"),
+        };
+        let proxy = wire::proxy(&settings, lock, config_name, &drains, &tasks).await?;
+        let admin = Arc::new(Admin::new(
+            Arc::clone(&proxy),
+            settings.config_hash.clone(),
+            warnings,
+        ));
+        let (listen, admin_listen) = (
+            listener.local_addr(),
+            admin_listener.as_ref().map(Bound::local_addr),
+        );
+        let edge = Edge::new(edge_tasks.clone(), proxy::refusals());
+        let service = proxy::service(Arc::clone(&proxy));
+        let served = edge_tasks.spawn("baker's port", server::serve(listener, service, edge));
+        let admin_served = tokio_util::sync::CancellationToken::new();
+        if let Some(listener) = admin_listener {
+            let edge = Edge {
+                drain: admin_served.clone(),
+                ..Edge::new(tasks.clone(), RefusalBodies::plain_text())
+            };
+            let service = admin::service(Arc::clone(&admin));
+            tasks.spawn("admin port", server::serve(listener, service, edge));
+        }
+        tasks.spawn(
+            "control socket",
+            control::serve(control, proxy, drains, tasks.clone()),
+        );
+        admin.bound.store(true, Ordering::Release);
+        log_started(&settings, &listen, admin_listen.as_deref(), &admin);
+        Ok(Self {
+            listen,
+            admin_listen,
+            admin,
+            edge_tasks,
+            tasks,
+            served,
+            admin_served,
+        })
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: stops accepting, finishes what has arrived until its
+    /// deadline, ends. A second signal ends at once.
+    ///
+    /// # Errors
+    /// Signals cannot be had.
+    pub async fn run(self) -> Result<(), StartError> {
+        let listen = |kind| signal(kind).map_err(|error| StartError::System(error.to_string()));
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        either(&mut terminate, &mut interrupt).await;
+        tokio::select! {
+            () = self.drain() => {}
+            () = either(&mut terminate, &mut interrupt) => {
+                tracing::warn!("second signal, ending at once");
+            }
+        }
+        Ok(())
+    }
+
+    /// Drains and returns when everything has ended.
+    pub async fn drain(self) {
+        tracing::info!("drain started");
+        self.admin.draining.store(true, Ordering::Release);
+        self.edge_tasks.begin_shutdown();
+        if let Err(error) = self.served.await {
+            tracing::error!(%error, "the baker's port ended badly");
+        }
+        self.edge_tasks.finished().await;
+        self.admin_served.cancel();
+        self.tasks.begin_shutdown();
+        self.tasks.finished().await;
+        tracing::info!("drain finished");
+    }
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<Bound, StartError> {
+    server::bind_tcp(address)
+        .await
+        .map_err(|source| StartError::Bind {
+            address: address.to_string(),
+            source,
+        })
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+fn log_started(settings: &Settings, listen: &str, admin: Option<&str>, state: &Admin) {
+    let store = state.proxy.guard.report();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config_hash = settings.config_hash,
+        listen,
+        admin,
+        state = %settings.state.directory.display(),
+        store = %store.condition,
+        lineage = store.lineage,
+        "started"
+    );
+    if let Some(reason) = store.reason {
+        tracing::warn!(reason, "store not ready");
+    }
+}

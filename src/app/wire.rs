@@ -1,0 +1,123 @@
+//! Builds the proxy from its settings.
+
+use std::sync::Arc;
+
+use hyper::header::HeaderValue;
+use tokio::sync::watch;
+
+use crate::cache::{self, MetadataCache};
+use crate::control::{Drains, restore_drains};
+use crate::guard::SigningGuard;
+use crate::node;
+use crate::proxy::{Flights, Proxy};
+use crate::server::Limits;
+use crate::settings::Settings;
+use crate::signer::{Attempts, MetadataSink, Prober, Roster};
+use crate::store::{DirectoryLock, EmbeddedStore};
+use crate::task::Tasks;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::label;
+use crate::tezos::PublicKey;
+
+use super::StartError;
+
+/// Opens the store, loads what earlier runs kept, and starts probing.
+pub(super) async fn proxy(
+    settings: &Settings,
+    lock: DirectoryLock,
+    config_name: String,
+    drains: &Drains,
+    tasks: &Tasks,
+) -> Result<Arc<Proxy>, StartError> {
+    let metrics = Arc::new(Metrics::new());
+    let instance = instance()?;
+    let (store, cache) = {
+        let (settings, metrics) = (settings.clone(), Arc::clone(&metrics));
+        let load = move || (open_store(&settings, lock, metrics), load_cache(&settings));
+        let loaded = tokio::task::spawn_blocking(load).await;
+        loaded.map_err(|error| StartError::System(error.to_string()))?
+    };
+    let cache = Arc::new(cache);
+    cache.start(tasks);
+    let roster = Arc::new(Roster::new(&settings.signers, tasks, Arc::clone(&metrics)));
+    restore_drains(&roster, drains);
+    let sink: Arc<dyn MetadataSink> = Arc::clone(&cache) as _;
+    let prober = Arc::new(Prober::new(
+        Arc::clone(&roster),
+        sink,
+        settings.probe,
+        instance.clone(),
+    ));
+    prober.start(tasks);
+    let (head, node_head) = watch::channel(None);
+    if let Some(node) = &settings.node {
+        node::watch_head(node, tasks, head);
+    }
+    Ok(Arc::new(Proxy {
+        guard: SigningGuard::new(
+            Arc::new(store),
+            settings.chains.clone(),
+            settings.guard,
+            node_head,
+        ),
+        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics)),
+        roster,
+        prober,
+        cache,
+        chains: settings.chains.clone(),
+        keys: settings.keys.clone(),
+        auth: settings.auth.clone(),
+        deadline: settings.deadline,
+        known_keys: settings.listen.known_keys,
+        body_time: Limits::default().body,
+        instance,
+        config_name,
+        metrics,
+        tasks: tasks.clone(),
+        flights: Flights::default(),
+    }))
+}
+
+fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -> EmbeddedStore {
+    let labels = label::Store {
+        store: "embedded".to_owned(),
+    };
+    EmbeddedStore::open(lock, settings.state.lineage.clone(), move |seconds| {
+        metrics
+            .store_commit_duration
+            .get_or_create(&labels)
+            .observe(seconds);
+    })
+}
+
+fn load_cache(settings: &Settings) -> MetadataCache {
+    let mut by_priority: Vec<_> = settings.signers.iter().collect();
+    by_priority.sort_by_key(|signer| signer.priority);
+    MetadataCache::load(cache::Settings {
+        file: settings.state.directory.join("metadata.json"),
+        keys: settings.keys.iter().map(|key| key.hash).collect(),
+        pinned: settings
+            .keys
+            .iter()
+            .filter_map(|key| key.public_key.clone())
+            .collect(),
+        signers: by_priority
+            .into_iter()
+            .map(|signer| signer.name.clone())
+            .collect(),
+        bakers: settings
+            .auth
+            .authorized_keys
+            .iter()
+            .map(PublicKey::hash)
+            .collect(),
+    })
+}
+
+/// A random name of this process, for seeing our own probes.
+fn instance() -> Result<HeaderValue, StartError> {
+    let mut bytes = [0_u8; 12];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::System(error.to_string()))?;
+    HeaderValue::from_str(&hex::encode(bytes))
+        .map_err(|error| StartError::System(error.to_string()))
+}

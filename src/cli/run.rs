@@ -1,0 +1,44 @@
+//! `run` and `check-config`.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::app::App;
+
+use super::{Failure, Outcome, code, load, print};
+
+/// Threads that run requests; the work is waiting, not computing.
+const WORKERS: usize = 2;
+
+/// Serves until told to end.
+pub(super) fn run(config: &Path) -> Outcome {
+    let loaded = load(config)?;
+    let name = config.display().to_string();
+    block_on(async move {
+        let app = App::start(loaded, name).await?;
+        app.run().await?;
+        Ok(())
+    })
+}
+
+/// Prints the effective configuration, or every problem.
+pub(super) fn check(file: &Path) -> Outcome {
+    let loaded = load(file)?;
+    for warning in &loaded.warnings {
+        writeln!(io::stderr(), "warning: {warning}")?;
+    }
+    print(&loaded.effective)
+}
+
+/// Runs a command that waits.
+pub(super) fn block_on(future: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(code::IO, error))?;
+    let outcome = runtime.block_on(future);
+    // After a second signal something may still run; it must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,184 @@
+//! `status`, `drain` and `undrain`: what a running proxy says and does.
+
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::admin::Status;
+use crate::control::{self, AskError, Command, Reply};
+use crate::settings::{Path, SignerUrl};
+use crate::signer::{Outgoing, Sent, client::Client};
+use crate::task::Tasks;
+
+use super::{Failure, Outcome, code, load, print};
+
+/// An answer of the admin port is given this long.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// `status`
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The configuration file of the running proxy.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "admin",
+        required_unless_present = "admin"
+    )]
+    config: Option<PathBuf>,
+    /// The admin port, such as http://127.0.0.1:9632.
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// The whole status for machines.
+    #[arg(long)]
+    json: bool,
+    /// Only whether it may get requests (`/readyz`): for health checks of containers.
+    #[arg(long)]
+    ready: bool,
+}
+
+/// `drain` and `undrain`
+#[derive(Debug, Args)]
+pub(super) struct DrainArgs {
+    /// Name of the signer.
+    signer: String,
+    /// The configuration file of the running proxy.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) async fn status(args: StatusArgs) -> Outcome {
+    let url = match (&args.admin, &args.config) {
+        (Some(url), _) => {
+            crate::config::http_url(url).map_err(|error| Failure::new(code::USAGE, error))?
+        }
+        (None, Some(config)) => admin_of(config)?,
+        (None, None) => return Err(Failure::new(code::USAGE, "--config or --admin")),
+    };
+    if args.ready {
+        let (status, body) = fetch(&url, "/readyz").await?;
+        return if status == 200 {
+            print(&body)
+        } else {
+            Err(Failure::new(code::PROBLEM, body.trim_end()))
+        };
+    }
+    let (_, body) = fetch(&url, "/status").await?;
+    let status: Status = serde_json::from_str(&body)
+        .map_err(|error| Failure::new(code::IO, format!("{url} is no admin port: {error}")))?;
+    if args.json {
+        print(&body)?;
+    } else {
+        print(&text(&status)?)?;
+    }
+    if status.state == "ok" {
+        Ok(())
+    } else {
+        Err(Failure::new(code::PROBLEM, ""))
+    }
+}
+
+fn admin_of(config: &std::path::Path) -> Result<SignerUrl, Failure> {
+    let settings = load(config)?.settings;
+    let address = settings.admin.listen;
+    let address = address.ok_or_else(|| Failure::new(code::PROBLEM, "the admin port is off"))?;
+    let ip = address.ip();
+    // Listening on all addresses includes loopback.
+    let host = match ip {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => "::1".to_owned(),
+        std::net::IpAddr::V4(_) | std::net::IpAddr::V6(_) => ip.to_string(),
+    };
+    Ok(SignerUrl::Http {
+        host,
+        port: address.port(),
+    })
+}
+
+async fn fetch(url: &SignerUrl, target: &str) -> Result<(u16, String), Failure> {
+    let settings = Path {
+        name: "admin".to_owned(),
+        url: url.clone(),
+        prefix: String::new(),
+        max_connections: 1,
+    };
+    let client = Client::new(&settings, Tasks::new());
+    let (outgoing, sent) = (Outgoing::get(target.to_owned()), Sent::default());
+    let answer = tokio::time::timeout(TIMEOUT, client.send(&outgoing, &sent))
+        .await
+        .map_err(|_| Failure::new(code::PROBLEM, format!("{url} does not answer")))?
+        .map_err(|error| Failure::new(code::PROBLEM, format!("{url}: {}", error.cause)))?;
+    Ok((
+        answer.status.as_u16(),
+        String::from_utf8_lossy(&answer.body).into_owned(),
+    ))
+}
+
+fn text(status: &Status) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    let cause =
+        |cause: &Option<String>| cause.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
+    writeln!(text, "{}: {}", status.state, status.summary)?;
+    for signer in &status.signers {
+        let active = if signer.active { " (active)" } else { "" };
+        writeln!(
+            text,
+            "signer {} {}{active} since {}{}",
+            signer.name,
+            signer.state,
+            signer.since,
+            cause(&signer.cause)
+        )?;
+        for path in &signer.paths {
+            writeln!(
+                text,
+                "  path {} {} {} since {}{}",
+                path.name,
+                path.url,
+                path.state,
+                path.since,
+                cause(&path.cause)
+            )?;
+        }
+    }
+    for key in &status.keys {
+        writeln!(text, "key {} {}{}", key.hash, key.state, cause(&key.cause))?;
+        for last in &key.last_signed {
+            writeln!(
+                text,
+                "  {} level {} round {} at {}",
+                last.kind, last.level, last.round, last.at
+            )?;
+        }
+    }
+    writeln!(
+        text,
+        "store {} {}{}",
+        status.store.kind,
+        status.store.state,
+        cause(&status.store.cause)
+    )?;
+    for warning in &status.warnings {
+        writeln!(text, "warning: {warning}")?;
+    }
+    Ok(text)
+}
+
+pub(super) async fn drain(args: DrainArgs, drain: bool) -> Outcome {
+    let settings = load(&args.config)?.settings;
+    let signer = args.signer;
+    let command = if drain {
+        Command::Drain { signer }
+    } else {
+        Command::Undrain { signer }
+    };
+    match control::ask(&settings.admin.socket, &command).await {
+        Ok(Reply::Done(text)) => print(&(text + "\n")),
+        Ok(Reply::Failed(reason)) => Err(Failure::new(code::PROBLEM, reason)),
+        Ok(Reply::Watermarks(_)) => Err(Failure::new(code::IO, "unexpected answer")),
+        Err(error @ AskError::NotRunning) => Err(Failure::new(code::PROBLEM, error)),
+        Err(error @ AskError::Broken(_)) => Err(Failure::new(code::IO, error)),
+    }
+}

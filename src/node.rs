@@ -1,0 +1,167 @@
+//! The head of an Octez node: outside evidence for `watermark init` and for the far-future limit.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::settings::{Chain, Node as Settings, Path, SignerUrl};
+use crate::signer::{Outgoing, Sent, client::Client};
+use crate::task::Tasks;
+use crate::tezos::{ChainId, Level};
+
+/// One question to a node is given this long.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the head is read.
+const PERIOD: Duration = Duration::from_secs(5);
+/// Levels that are added to the head: covers what may be signed while the head is read.
+pub const INIT_MARGIN: u32 = 10;
+
+/// Why a node's head cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// No usable answer.
+    #[error("node {url} does not answer {what}: {reason}")]
+    Unanswered {
+        /// The node.
+        url: String,
+        /// The question.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Its answers forbid to rely on it.
+    #[error("node {url} {reason}")]
+    Unfit {
+        /// The node.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Header {
+    level: Level,
+    timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Bootstrapped {
+    bootstrapped: bool,
+    sync_state: String,
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Node {
+    client: Client,
+    url: String,
+}
+
+impl Node {
+    /// A node at `url`.
+    #[must_use]
+    pub fn new(url: &SignerUrl, tasks: &Tasks) -> Self {
+        let settings = Path {
+            name: "node".to_owned(),
+            url: url.clone(),
+            prefix: String::new(),
+            max_connections: 1,
+        };
+        Self {
+            client: Client::new(&settings, tasks.clone()),
+            url: url.to_string(),
+        }
+    }
+
+    /// The floor for a first use: the head's level plus [`INIT_MARGIN`].
+    ///
+    /// # Errors
+    /// Another chain, a node that is not in sync, a head older than two block times, or no answer.
+    pub async fn floor_for_init(&self, chain: &Chain, now: Timestamp) -> Result<Level, NodeError> {
+        let unfit = |reason: String| NodeError::Unfit {
+            url: self.url.clone(),
+            reason,
+        };
+        let id: ChainId = self.ask("/chains/main/chain_id").await?;
+        if id != chain.id {
+            return Err(unfit(format!("is on chain {id}, not on {}", chain.id)));
+        }
+        let sync: Bootstrapped = self.ask("/chains/main/is_bootstrapped").await?;
+        if !sync.bootstrapped || sync.sync_state != "synced" {
+            return Err(unfit(format!(
+                "is not in sync (state {:?})",
+                sync.sync_state
+            )));
+        }
+        let header: Header = self.ask("/chains/main/blocks/head/header").await?;
+        let age_seconds = now.duration_since(header.timestamp).as_secs_f64();
+        let most_seconds = chain.block_time.saturating_mul(2).as_secs_f64();
+        if age_seconds > most_seconds {
+            return Err(unfit(format!(
+                "has a head of {age_seconds:.0}s ago, more than two block times ({most_seconds:.0}s)"
+            )));
+        }
+        let floor = header.level.get().saturating_add(INIT_MARGIN);
+        Level::new(floor).ok_or_else(|| unfit(format!("has an impossible head level {floor}")))
+    }
+
+    async fn head(&self) -> Result<Level, NodeError> {
+        Ok(self
+            .ask::<Header>("/chains/main/blocks/head/header")
+            .await?
+            .level)
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, NodeError> {
+        let failed = |reason: String| NodeError::Unanswered {
+            url: self.url.clone(),
+            what,
+            reason,
+        };
+        let (outgoing, sent) = (Outgoing::get(what.to_owned()), Sent::default());
+        let answer = tokio::time::timeout(TIMEOUT, self.client.send(&outgoing, &sent))
+            .await
+            .map_err(|_| failed(format!("silent for {}s", TIMEOUT.as_secs())))?
+            .map_err(|error| failed(error.cause.to_string()))?;
+        if answer.status != StatusCode::OK {
+            return Err(failed(format!("status {}", answer.status)));
+        }
+        serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Publishes the head of the configured node until shutdown; tells once when it is lost and once when
+/// it is back.
+pub fn watch_head(settings: &Settings, tasks: &Tasks, head: watch::Sender<Option<Level>>) {
+    let node = Node::new(&settings.url, tasks);
+    let shutdown = tasks.shutdown();
+    tasks.spawn("node head", async move {
+        let mut lost = false;
+        loop {
+            match node.head().await {
+                Ok(level) => {
+                    if std::mem::take(&mut lost) {
+                        tracing::info!(node = node.url, level = level.get(), "node answers again");
+                    }
+                    head.send_replace(Some(level));
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut lost, true) {
+                        tracing::warn!(node = node.url, %error, "node head unknown");
+                    }
+                    // An old head would only allow less than time alone does.
+                    head.send_replace(None);
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
+    });
+}

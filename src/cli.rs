@@ -33,7 +33,7 @@ struct Args {
     /// Log lines for people or for machines.
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: log::Format,
-    /// What is logged, such as `info` or `signer_proxy=debug`; without it RUST_LOG decides.
+    /// What is logged, such as `info` or `signer_proxy=debug`; without it `RUST_LOG` decides.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     #[command(subcommand)]
@@ -83,7 +83,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(code: u8, message: impl ToString) -> Self {
+    fn new(code: u8, message: impl std::fmt::Display) -> Self {
         Self {
             code,
             message: message.to_string(),

@@ -33,7 +33,7 @@ struct File {
 struct Proof {
     key: PublicKeyHash,
     subject: Option<PublicKeyHash>,
-    proof: String,
+    signature: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub(super) fn read(path: &Path) -> Result<Kept, String> {
         ..Kept::default()
     };
     for entry in file.proofs {
-        let (proof, _) = Signature::parse(&entry.proof).map_err(|error| error.to_string())?;
+        let (proof, _) = Signature::parse(&entry.signature).map_err(|error| error.to_string())?;
         // A proof over another key was checked when it came; that key is not kept to check it again.
         if entry.subject.is_none()
             && let Some(key) = kept.public_keys.get(&entry.key)
@@ -95,7 +95,7 @@ pub(super) fn write(path: &Path, kept: &Kept) -> io::Result<()> {
     let proofs = kept.proofs.iter().map(|((key, subject), proof)| Proof {
         key: *key,
         subject: *subject,
-        proof: proof.encode(Curve::Bls),
+        signature: proof.encode(Curve::Bls),
     });
     let lists = kept.lists.iter().map(|(signer, list)| {
         let keys = match &list.answer {

@@ -28,7 +28,7 @@ pub(super) struct StatusArgs {
         required_unless_present = "admin"
     )]
     config: Option<PathBuf>,
-    /// The admin port, such as http://127.0.0.1:9632.
+    /// The admin port, such as `http://127.0.0.1:9632`.
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
     /// The whole status for machines.

@@ -54,7 +54,7 @@ struct Floor {
     /// A level above everything ever signed with the key.
     #[arg(long, value_name = "N", value_parser = parse_level)]
     level: Option<Level>,
-    /// An Octez node in sync, such as http://127.0.0.1:8732: its head plus 10.
+    /// An Octez node in sync, such as `http://127.0.0.1:8732`: its head plus 10.
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     from_node: Option<SignerUrl>,
 }

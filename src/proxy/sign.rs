@@ -25,7 +25,6 @@ pub(super) struct SignRequest {
     pub(super) key: PublicKeyHash,
     pub(super) bytes: Bytes,
     pub(super) authentication: Option<Signature>,
-    pub(super) authentication_text: Option<String>,
     pub(super) version: Option<u8>,
 }
 
@@ -111,7 +110,7 @@ async fn admit_and_sign(
     };
     demand_known(proxy, work.request.key, work.deadline).await;
     let request = &work.request;
-    auth::verify(
+    let passed_on = auth::verify(
         proxy,
         request.key,
         &request.bytes,
@@ -129,9 +128,9 @@ async fn admit_and_sign(
             .flights
             .board((work.request.key, work.digest, work.scheme));
         if let Some(flight) = seat.lead.take() {
-            let (proxy, work) = (Arc::clone(proxy), work.clone());
+            let (proxy, work, passed_on) = (Arc::clone(proxy), work.clone(), passed_on.clone());
             proxy.clone().tasks.spawn("sign", async move {
-                let result = lead(&proxy, &work, &flight).await;
+                let result = lead(&proxy, &work, passed_on, &flight).await;
                 conclude(&proxy, &work, &result);
                 flight.land(result);
             });
@@ -151,7 +150,12 @@ async fn admit_and_sign(
 }
 
 /// From claim to record, in a task that outlives the baker's connection.
-async fn lead(proxy: &Proxy, work: &Work, flight: &Flight) -> Result<Record, ProxyError> {
+async fn lead(
+    proxy: &Proxy,
+    work: &Work,
+    authentication: Option<String>,
+    flight: &Flight,
+) -> Result<Record, ProxyError> {
     let public_key = public_key(proxy, work).await?;
     let permit = match claim(proxy, work).await? {
         Claim::Recorded(record) => return Ok(record),
@@ -160,13 +164,20 @@ async fn lead(proxy: &Proxy, work: &Work, flight: &Flight) -> Result<Record, Pro
     let ask = Ask {
         public_key,
         bytes: work.request.bytes.clone(),
-        authentication: work.request.authentication_text.clone(),
+        authentication,
         version: work.request.version,
         deterministic: policy::is_deterministic(proxy, work.request.key),
         deadline: work.deadline,
     };
     let signed = proxy.attempts.sign(&permit, &ask, flight.unwanted()).await;
-    if let Err(AttemptError::Unauthenticated { .. }) = &signed {
+    // A signer that began to demand authentication is noticed at its first refusal.
+    for signer in proxy
+        .roster
+        .signers()
+        .iter()
+        .filter(|signer| signer.take_demand())
+    {
+        proxy.cache.note_demand(signer.name());
         proxy.prober.refresh_authorized_keys();
     }
     let signed = signed?;

@@ -85,7 +85,7 @@ async fn handle(
 async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String, ProxyError> {
     let (parts, incoming) = request.into_parts();
     let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
-    match route.map_err(unroutable)? {
+    match route.map_err(|error| unroutable(&error))? {
         Route::AuthorizedKeys => metadata::authorized_keys(proxy).await,
         Route::KnownKeys => metadata::known_keys(proxy),
         Route::PublicKey(key) => metadata::public_key(proxy, key).await,
@@ -98,12 +98,11 @@ async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String
             version,
         } => {
             let bytes = body::read(proxy, &parts, incoming).await?;
-            let authentication_text = authentication.as_ref().map(|a| a.encode_generic());
             let request = SignRequest {
                 key,
                 bytes,
                 authentication,
-                authentication_text,
+
                 version,
             };
             let signature = sign::sign(proxy, request).await?;
@@ -112,7 +111,7 @@ async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String
     }
 }
 
-fn unroutable(error: RouteError) -> ProxyError {
+fn unroutable(error: &RouteError) -> ProxyError {
     match error {
         RouteError::NotFound => ProxyError::NotFound,
         RouteError::MethodNotAllowed { allow } => ProxyError::MethodNotAllowed { allow },

@@ -31,11 +31,13 @@ use super::health::Observation;
 use super::queue::{Place, Ticket};
 use super::roster::{Path, Roster, Served, Signer};
 
-use exchange::{Exchange, Failure};
-use tally::Tally;
+use exchange::{Blame, Exchange, Failure};
+use tally::{Next, Tally};
 
 /// Requests of one slot that may have reached a signer, at most.
 const MAX_FORWARDS: usize = 6;
+/// No request lives this long.
+const NEVER: Duration = Duration::from_hours(1);
 /// Before another *signer* is asked for a block whose key does not sign deterministically: a second
 /// signature over the same block may come to exist, which is safe but not wanted.
 const BLOCK_SIGNER_DELAY: Duration = Duration::from_millis(1_500);
@@ -203,7 +205,7 @@ impl<'a> Operation<'a> {
                 Some(joined) = self.running.join_next() => {
                     // An attempt that panicked is one without an answer; its path is still listed alive.
                     let Ok((id, result)) = joined else { continue };
-                    if let Some(signed) = self.take_in(id, result)? {
+                    if let Some(signed) = self.take_in(id, result) {
                         return Ok(signed);
                     }
                 }
@@ -230,7 +232,7 @@ impl<'a> Operation<'a> {
     /// Starts the next attempt if it is time; gives when to look again.
     fn start_due(&mut self) -> Instant {
         let now = Instant::now();
-        let far = now.checked_add(Duration::from_secs(3_600)).unwrap_or(now);
+        let far = now.checked_add(NEVER).unwrap_or(now);
         let sent = self
             .alive
             .values()
@@ -244,9 +246,10 @@ impl<'a> Operation<'a> {
         }
         let candidates = self.attempts.roster.candidates(self.key, self.position);
         let busy = |path: &Arc<Path>| self.alive.values().any(|r| Arc::ptr_eq(&r.path, path));
-        let (next, retry_at) = self.tally.next(&candidates, busy, now);
-        let Some((signer, path)) = next else {
-            return retry_at.unwrap_or(far);
+        let (signer, path) = match self.tally.next(&candidates, busy, now) {
+            Next::Nothing => return far,
+            Next::NotBefore(at) => return at,
+            Next::Ready(signer, path) => (signer, path),
         };
         let due = self.due(&signer, now);
         if due > now {
@@ -311,14 +314,8 @@ impl<'a> Operation<'a> {
     }
 
     /// Takes the end of an attempt in; `Some` when it gave the signature.
-    fn take_in(
-        &mut self,
-        id: usize,
-        result: Result<Signature, Failure>,
-    ) -> Result<Option<Signed>, AttemptError> {
-        let Some(running) = self.alive.remove(&id) else {
-            return Ok(None);
-        };
+    fn take_in(&mut self, id: usize, result: Result<Signature, Failure>) -> Option<Signed> {
+        let running = self.alive.remove(&id)?;
         if !self
             .alive
             .values()
@@ -336,10 +333,10 @@ impl<'a> Operation<'a> {
             Ok(signature) => {
                 roster.observe(&running.signer, &running.path, Observation::Hit);
                 roster.signed(&running.signer, self.key, self.position);
-                Ok(Some(Signed {
+                Some(Signed {
                     signature,
                     signer: running.signer.name().to_owned(),
-                }))
+                })
             }
             Err(failure) => {
                 tracing::debug!(
@@ -348,21 +345,18 @@ impl<'a> Operation<'a> {
                 );
                 // The next one need not wait for the delay of one that is over.
                 self.next_start = Instant::now();
-                if failure.unknown_key {
+                if failure.blame == Blame::UnknownKey {
                     roster.served(&running.signer, self.key, Served::Denied);
                 }
-                if failure.is_ill_health {
+                if failure.blame == Blame::Path {
                     let miss = Observation::Miss(failure.cause.clone());
                     roster.observe(&running.signer, &running.path, miss);
                 }
-                let unauthenticated = failure.unauthenticated;
-                self.tally.failed(&running.signer, &running.path, failure);
-                if unauthenticated && self.alive.is_empty() {
-                    return Err(AttemptError::Unauthenticated {
-                        causes: self.tally.sentences().join("; "),
-                    });
+                if failure.blame == Blame::Unauthenticated {
+                    running.signer.note_demand();
                 }
-                Ok(None)
+                self.tally.failed(&running.signer, &running.path, failure);
+                None
             }
         }
     }
@@ -382,6 +376,11 @@ impl<'a> Operation<'a> {
 
     fn failure(&self) -> AttemptError {
         let mut parts = self.tally.sentences();
+        if self.tally.is_unauthenticated() && self.is_final() {
+            return AttemptError::Unauthenticated {
+                causes: parts.join("; "),
+            };
+        }
         let now = crate::time::now();
         for running in self.alive.values() {
             let Running {
@@ -390,7 +389,8 @@ impl<'a> Operation<'a> {
                 sent,
                 begun,
             } = running;
-            let started = now - jiff::SignedDuration::try_from(begun.elapsed()).unwrap_or_default();
+            let ago = jiff::SignedDuration::try_from(begun.elapsed()).unwrap_or_default();
+            let started = now.checked_sub(ago).unwrap_or(now);
             parts.push(if sent.get() {
                 path.sentence(signer, &Cause::Silent, started)
             } else {

@@ -146,11 +146,8 @@ impl PathHealth {
         self.hits = self.hits.saturating_add(1);
         let to = match self.state {
             PathState::Up | PathState::Unknown => PathState::Up,
-            PathState::Suspect if self.was_down && self.hits < HITS_TO_READMIT => {
-                PathState::Suspect
-            }
-            PathState::Suspect => PathState::Up,
-            PathState::Down => PathState::Suspect,
+            PathState::Suspect if !self.was_down || self.hits >= HITS_TO_READMIT => PathState::Up,
+            PathState::Down | PathState::Suspect => PathState::Suspect,
         };
         let transition = self.enter(to, now);
         if to == PathState::Up {

@@ -170,17 +170,15 @@ impl Committer {
 
     fn raise(&self, raise: Raise, now: Timestamp, overlay: &mut Overlay) {
         self.load(raise.stream, overlay);
-        match overlay.streams.get_mut(&raise.stream) {
-            Some(state) => {
-                if state.raise(raise.floor, now) {
-                    overlay.floors.push(raise.stream);
-                }
-            }
-            None => {
-                let state = StreamState::with_floor(raise.floor, now);
-                overlay.streams.insert(raise.stream, state);
-                overlay.floors.push(raise.stream);
-            }
+        let rose = if let Some(state) = overlay.streams.get_mut(&raise.stream) {
+            state.raise(raise.floor, now)
+        } else {
+            let state = StreamState::with_floor(raise.floor, now);
+            overlay.streams.insert(raise.stream, state);
+            true
+        };
+        if rose {
+            overlay.floors.push(raise.stream);
         }
     }
 

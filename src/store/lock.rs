@@ -39,6 +39,11 @@ pub enum LockError {
     },
 }
 
+/// The constants are small; the field is shorter than they are declared.
+fn short(constant: libc::c_int) -> libc::c_short {
+    libc::c_short::try_from(constant).unwrap_or(libc::c_short::MAX)
+}
+
 /// Holds the state directory until dropped.
 ///
 /// An open-file-description lock: unlike a process lock it is not lost when some other descriptor of
@@ -73,8 +78,8 @@ impl DirectoryLock {
             .open(directory.join(LOCK_FILE))
             .map_err(|error| failed(error.to_string()))?;
         let whole_file = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
+            l_type: short(libc::F_WRLCK),
+            l_whence: short(libc::SEEK_SET),
             l_start: 0,
             l_len: 0,
             l_pid: 0,

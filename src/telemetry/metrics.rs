@@ -152,7 +152,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The registry in the OpenMetrics text format.
+    /// The registry in the `OpenMetrics` text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();

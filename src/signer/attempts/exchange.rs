@@ -4,7 +4,6 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 
-use crate::settings::Repeat;
 use crate::tezos::{PublicKey, PublicKeyHash, Scheme, Signature, verify, wire};
 use std::sync::Arc;
 
@@ -17,12 +16,32 @@ use super::Ask;
 pub(super) struct Failure {
     pub(super) class: FailureClass,
     pub(super) cause: Cause,
-    /// Counts against the path.
-    pub(super) is_ill_health: bool,
+    pub(super) blame: Blame,
+}
+
+/// What a failure says beyond this one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// Nothing: the signer may be asked again.
+    Nobody,
+    /// The path is not well.
+    Path,
     /// The signer will not sign these bytes however often it is asked.
-    pub(super) is_refusal: bool,
-    pub(super) unknown_key: bool,
-    pub(super) unauthenticated: bool,
+    Refusal,
+    /// A refusal for want of authentication.
+    Unauthenticated,
+    /// A refusal because the signer lacks the key.
+    UnknownKey,
+}
+
+impl Blame {
+    /// Whether asking the signer again is useless.
+    pub(super) fn is_refusal(self) -> bool {
+        match self {
+            Self::Nobody | Self::Path => false,
+            Self::Refusal | Self::Unauthenticated | Self::UnknownKey => true,
+        }
+    }
 }
 
 impl Failure {
@@ -30,17 +49,15 @@ impl Failure {
         Self {
             class,
             cause,
-            is_ill_health: false,
-            is_refusal: false,
-            unknown_key: false,
-            unauthenticated: false,
+            blame: Blame::Nobody,
         }
     }
 
     fn ill(class: FailureClass, cause: Cause) -> Self {
         Self {
-            is_ill_health: true,
-            ..Self::new(class, cause)
+            class,
+            cause,
+            blame: Blame::Path,
         }
     }
 
@@ -102,7 +119,7 @@ impl Exchange {
             );
             answer = path.client().send(&self.outgoing(signer), sent).await?;
         }
-        let signature = self.read(signer, &answer)?;
+        let signature = Self::read(&answer)?;
         let signature = self.verify(signature).await?;
         signer.add_latency(begun.elapsed());
         Ok(signature)
@@ -139,7 +156,7 @@ impl Exchange {
             && !signer.knows_version_2_only()
     }
 
-    fn read(&self, signer: &Signer, answer: &Answer) -> Result<Signature, Failure> {
+    fn read(answer: &Answer) -> Result<Signature, Failure> {
         if answer.status == StatusCode::OK {
             return wire::decode_signature(&answer.body).map_err(|error| {
                 Failure::ill(FailureClass::Malformed, Cause::Garbage(error.to_string()))
@@ -154,28 +171,16 @@ impl Exchange {
                 Cause::Status(code, words),
             ));
         }
-        let lower = words.to_ascii_lowercase();
-        let says = |part: &str| lower.contains(part);
-        let unauthenticated = code == 401
-            || says("missing authentication")
-            || says("invalid authentication signature");
-        let unknown_key =
-            code == 404 || says("no keys for the source contract") || says("unknown secret key");
-        let watermark = matches!(code, 409 | 410) || says("watermark") || says("already signed");
-        let never =
-            says("magic byte") || watermark || unknown_key || unauthenticated || code == 400;
-        // A device that refuses repeats will not change its mind about these bytes.
-        let repeat_refused = signer.settings().repeat == Repeat::Refuse && watermark;
+        let blame = blame(code, &words.to_ascii_lowercase());
         let cause = if words.is_empty() {
             Cause::Status(code, words)
         } else {
             Cause::Refuses(words)
         };
         Err(Failure {
-            is_refusal: never || repeat_refused,
-            unknown_key,
-            unauthenticated,
-            ..Failure::new(FailureClass::Rejected, cause)
+            class: FailureClass::Rejected,
+            cause,
+            blame,
         })
     }
 
@@ -198,4 +203,21 @@ impl Exchange {
             }
         }
     }
+}
+
+/// What an error of a signer means; the words are those of octez-signer, Signatory and their like.
+fn blame(code: u16, words: &str) -> Blame {
+    let says = |part: &str| words.contains(part);
+    if code == 401 || says("missing authentication") || says("invalid authentication signature") {
+        return Blame::Unauthenticated;
+    }
+    if code == 404 || says("no keys for the source contract") || says("unknown secret key") {
+        return Blame::UnknownKey;
+    }
+    // A signer ahead of us, or one that has signed these bytes and does not repeat itself: no ill-health.
+    let watermark = matches!(code, 409 | 410) || says("watermark") || says("already signed");
+    if watermark || code == 400 || says("magic byte") {
+        return Blame::Refusal;
+    }
+    Blame::Nobody
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::super::client::Cause;
+use crate::settings::Repeat;
+
+use super::super::client::{Cause, FailureClass};
 use super::super::health::PathState;
 use super::super::roster::{Path, Signer};
-use super::exchange::Failure;
+use super::exchange::{Blame, Failure};
 use super::reached;
 
 /// First pause before a path is tried again; doubles with each try.
@@ -23,9 +25,21 @@ struct Tries {
     count: u32,
     last: Instant,
     revivals: u64,
+    forwarded: bool,
     cause: Cause,
     since: Timestamp,
     sentence: String,
+}
+
+/// What may be tried next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Everything is tried, busy or refused.
+    Nothing,
+    /// Only what failed a moment ago, not before then.
+    NotBefore(Instant),
+    /// This path of this signer.
+    Ready(Arc<Signer>, Arc<Path>),
 }
 
 /// The tries of one operation.
@@ -34,9 +48,15 @@ pub(super) struct Tally {
     paths: HashMap<(usize, String), Tries>,
     refused: Vec<usize>,
     forwards: usize,
+    unauthenticated: bool,
 }
 
 impl Tally {
+    /// Whether a signer refused for want of authentication.
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        self.unauthenticated
+    }
+
     /// Requests that may have reached a signer.
     pub(super) fn forwards(&self) -> usize {
         self.forwards
@@ -61,7 +81,16 @@ impl Tally {
         if reached(failure.class) {
             self.forwards = self.forwards.saturating_add(1);
         }
-        if failure.is_refusal {
+        self.unauthenticated |= failure.blame == Blame::Unauthenticated;
+        let asked_before = self
+            .paths
+            .iter()
+            .any(|((index, _), tries)| *index == signer.index() && tries.forwarded);
+        // A device that does not repeat itself may have signed at the first try: it will not now.
+        let spent = asked_before
+            && failure.class == FailureClass::Rejected
+            && signer.settings().repeat == Repeat::Refuse;
+        if failure.blame.is_refusal() || spent {
             self.refused.push(signer.index());
         }
         let now = crate::time::now();
@@ -77,6 +106,7 @@ impl Tally {
                 count: 0,
                 last: Instant::now(),
                 revivals: 0,
+                forwarded: false,
                 cause: failure.cause.clone(),
                 since,
                 sentence: String::new(),
@@ -88,18 +118,19 @@ impl Tally {
         tries.count = tries.count.saturating_add(1);
         tries.last = Instant::now();
         tries.revivals = path.revivals();
+        tries.forwarded |= reached(failure.class);
         tries.sentence = path.sentence(signer, &failure.cause, tries.since);
         tries.cause = failure.cause;
     }
 
     /// The next path to try: first those that take work, in order; then the rest, because the best of
-    /// the bad is better than none. Also when to look again if none is ready now.
+    /// the bad is better than none.
     pub(super) fn next(
         &self,
         candidates: &[Arc<Signer>],
         busy: impl Fn(&Arc<Path>) -> bool,
         now: Instant,
-    ) -> (Option<(Arc<Signer>, Arc<Path>)>, Option<Instant>) {
+    ) -> Next {
         let mut down = None;
         let mut retry_at: Option<Instant> = None;
         for signer in candidates.iter().filter(|signer| !self.is_refused(signer)) {
@@ -113,13 +144,17 @@ impl Tally {
                 if ready_at > now {
                     retry_at = Some(retry_at.map_or(ready_at, |at| at.min(ready_at)));
                 } else if path.state() != PathState::Down {
-                    return (Some((Arc::clone(signer), Arc::clone(path))), None);
+                    return Next::Ready(Arc::clone(signer), Arc::clone(path));
                 } else if down.is_none() {
                     down = Some((Arc::clone(signer), Arc::clone(path)));
                 }
             }
         }
-        (down, retry_at)
+        match (down, retry_at) {
+            (Some((signer, path)), _) => Next::Ready(signer, path),
+            (None, Some(at)) => Next::NotBefore(at),
+            (None, None) => Next::Nothing,
+        }
     }
 
     fn ready_at(&self, signer: &Signer, path: &Path, now: Instant) -> Instant {

@@ -1,6 +1,6 @@
 //! What is wrong with a path or signer, in the words that logs, status and bakers see.
 //!
-//! Each reads on after the path's name: "home-a (http://127.0.0.1:8443) connection refused since ...".
+//! Each reads on after the path's name: `home-a (http://127.0.0.1:8443) connection refused since ...`.
 
 use std::error::Error as _;
 use std::fmt;

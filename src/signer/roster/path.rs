@@ -111,22 +111,19 @@ impl Path {
         Some(transition)
     }
 
-    /// "home-a (http://127.0.0.1:8443) connection refused since 05:23:58"
+    /// `home-a (http://127.0.0.1:8443) connection refused since 05:23:58`
     #[must_use]
     pub fn explain(&self, signer: &Signer) -> String {
         let health = self.health();
-        match health.trouble() {
-            Some((cause, since)) => self.sentence(signer, cause, *since),
-            None => {
-                let state = health.state().name();
-                let since = clock_text(health.entered());
-                format!(
-                    "{} ({}) is {state} since {since}",
-                    signer.name(),
-                    self.url()
-                )
-            }
+        if let Some((cause, since)) = health.trouble() {
+            return self.sentence(signer, cause, *since);
         }
+        let (state, since) = (health.state().name(), clock_text(health.entered()));
+        format!(
+            "{} ({}) is {state} since {since}",
+            signer.name(),
+            self.url()
+        )
     }
 
     /// A cause in the words of an error to the baker.

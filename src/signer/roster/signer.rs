@@ -12,7 +12,7 @@ use crate::task::Tasks;
 use crate::tezos::PublicKeyHash;
 
 use super::super::client::Cause;
-use super::super::health::PathState;
+use super::super::health::{PathHealth, PathState};
 use super::super::latency::Latency;
 use super::super::queue::DeviceQueue;
 use super::super::selection::{HOLD_DOWN, Served, View};
@@ -89,6 +89,7 @@ pub struct Signer {
     draining: Mutex<Option<Timestamp>>,
     blame: Mutex<Blame>,
     knows_version_2_only: AtomicBool,
+    new_demand: AtomicBool,
 }
 
 /// A signature under way at a signer; ends when dropped.
@@ -138,6 +139,7 @@ impl Signer {
             draining: Mutex::new(None),
             blame: Mutex::default(),
             knows_version_2_only: AtomicBool::new(false),
+            new_demand: AtomicBool::new(false),
         }
     }
 
@@ -219,7 +221,7 @@ impl Signer {
             .paths
             .iter()
             .map(|path| path.health())
-            .min_by_key(|health| health.state())?;
+            .min_by_key(PathHealth::state)?;
         best.trouble()
             .map(|(cause, since)| (cause.to_string(), *since))
     }
@@ -228,6 +230,16 @@ impl Signer {
     #[must_use]
     pub fn knows_version_2_only(&self) -> bool {
         self.knows_version_2_only.load(Ordering::Acquire)
+    }
+
+    /// Whether it has refused for want of authentication since this was last asked.
+    #[must_use]
+    pub fn take_demand(&self) -> bool {
+        self.new_demand.swap(false, Ordering::AcqRel)
+    }
+
+    pub(in crate::signer) fn note_demand(&self) {
+        self.new_demand.store(true, Ordering::Release);
     }
 
     pub(in crate::signer) fn learn_version_2_only(&self) {
@@ -305,9 +317,11 @@ impl Signer {
     pub(super) fn view(&self, key: PublicKeyHash, now: Timestamp) -> View {
         // Blame ends by time; the state is computed anew where it is used.
         let current = lock(&self.current);
-        let state = match current.state {
-            SignerState::Suspect if !self.is_blamed(now) && self.any_path_up() => SignerState::Up,
-            other => other,
+        let was_blamed = current.state == SignerState::Suspect && self.any_path_up();
+        let state = if was_blamed && !self.is_blamed(now) {
+            SignerState::Up
+        } else {
+            current.state
         };
         View {
             index: self.index,

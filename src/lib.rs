@@ -30,3 +30,6 @@ pub mod server;
 pub mod app;
 
 pub mod dev_signer;
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,89 @@
+//! Values that many unit tests need: keys, slots and signatures with short names.
+//!
+//! Secret keys are made from fixed seeds, so equal names give equal values in every test.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+
+use crate::guard::{Candidate, Raise, Record, Slot, Stream};
+use crate::tezos::{
+    ChainId, ConsensusKind, Curve, Digest, Level, Position, PublicKeyHash, Round, Scheme,
+    SecretKey, Signature, digest,
+};
+
+/// The secret key number `nth` of a curve.
+pub(crate) fn secret(curve: Curve, nth: u8) -> SecretKey {
+    SecretKey::from_seed(curve, &[nth; 32]).unwrap()
+}
+
+/// The hash of the tz1 key number 1.
+pub(crate) fn key() -> PublicKeyHash {
+    static KEY: LazyLock<PublicKeyHash> =
+        LazyLock::new(|| secret(Curve::Ed25519, 1).public_key().hash());
+    *KEY
+}
+
+pub(crate) fn at(level: u32, round: u32) -> Position {
+    Position::new(Level::new(level).unwrap(), Round::new(round).unwrap())
+}
+
+/// The stream of [`key`] and `kind` on mainnet.
+pub(crate) fn stream(kind: ConsensusKind) -> Stream {
+    Stream {
+        chain: ChainId::MAINNET,
+        key: key(),
+        kind,
+    }
+}
+
+/// The digest of the payload that `name` stands for.
+pub(crate) fn bytes(name: u8) -> Digest {
+    digest(&[name])
+}
+
+/// An attestation of [`key`] over the payload `name`.
+pub(crate) fn ask(position: Position, name: u8) -> Candidate {
+    ask_kind(ConsensusKind::Attestation, position, name)
+}
+
+pub(crate) fn ask_kind(kind: ConsensusKind, position: Position, name: u8) -> Candidate {
+    Candidate {
+        slot: Slot {
+            stream: stream(kind),
+            position,
+        },
+        digest: bytes(name),
+        scheme: Scheme::Standard,
+    }
+}
+
+/// A signature that verifies nowhere; only its bytes matter.
+pub(crate) fn signature(fill: u8) -> Signature {
+    Signature::from_raw(vec![fill; 64]).unwrap()
+}
+
+pub(crate) fn record(fill: u8) -> Record {
+    Record {
+        signature: signature(fill),
+        signer: format!("signer-{fill}"),
+        at: second(1_000),
+    }
+}
+
+pub(crate) fn raise(kind: ConsensusKind, floor: Position) -> Raise {
+    Raise {
+        stream: stream(kind),
+        floor,
+    }
+}
+
+pub(crate) fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A folder on the disk of the build, which ends with the value.
+pub(crate) fn folder() -> tempfile::TempDir {
+    std::fs::create_dir_all("target").unwrap();
+    tempfile::tempdir_in("target").unwrap()
+}

@@ -52,3 +52,6 @@ pub(super) fn rewrite(path: &Path) -> io::Result<()> {
     let bytes = std::fs::read(path)?;
     write_durably(path, &bytes)
 }
+
+#[cfg(test)]
+mod tests;

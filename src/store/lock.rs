@@ -102,3 +102,6 @@ impl DirectoryLock {
         &self.directory
     }
 }
+
+#[cfg(test)]
+mod tests;

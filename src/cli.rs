@@ -33,9 +33,6 @@ struct Args {
     /// Log lines for people or for machines.
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: log::Format,
-    /// What is logged, such as `info` or `signer_proxy=debug`; without it `RUST_LOG` decides.
-    #[arg(long, global = true, value_name = "FILTER")]
-    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -47,6 +44,8 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        #[command(flatten)]
+        logged: Logged,
     },
     /// A working proxy with built-in development signers and throw-away keys.
     Dev(dev::Dev),
@@ -73,6 +72,31 @@ enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// What the commands that serve bakers log. Not an option of all commands: `--log` of `dev-signer` is a
+/// file.
+#[derive(Clone, Debug, clap::Args)]
+struct Logged {
+    /// What is logged, such as `info` or `signer_proxy=debug`; without it `RUST_LOG` decides.
+    #[arg(long = "log", value_name = "FILTER")]
+    filter: Option<String>,
+}
+
+impl Command {
+    fn log_filter(&self) -> Option<&str> {
+        match self {
+            Self::Run { logged, .. } => logged.filter.as_deref(),
+            Self::Dev(dev) => dev.logged.filter.as_deref(),
+            Self::DevSigner(_)
+            | Self::CheckConfig { .. }
+            | Self::Status(_)
+            | Self::Watermark(_)
+            | Self::Drain(_)
+            | Self::Undrain(_)
+            | Self::Completions { .. } => None,
+        }
+    }
 }
 
 /// A command that did not do what it was asked.
@@ -132,7 +156,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    let outcome = match log::start(args.log_format, args.log.as_deref()) {
+    let outcome = match log::start(args.log_format, args.command.log_filter()) {
         Ok(()) => dispatch(args.command),
         Err(error) => Err(Failure::new(code::USAGE, format!("--log: {error}"))),
     };
@@ -148,9 +172,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether the arguments, without the program's name, make up a command line that is understood: no
+/// file is read and nothing is done. For tests of what the documentation prints.
+#[must_use]
+pub fn parses(arguments: &[&str]) -> bool {
+    let program = std::iter::once(&"signer-proxy");
+    Args::try_parse_from(program.chain(arguments)).is_ok()
+}
+
 fn dispatch(command: Command) -> Outcome {
     match command {
-        Command::Run { config } => run::run(&config),
+        Command::Run { config, .. } => run::run(&config),
         Command::Dev(dev) => dev::dev(&dev),
         Command::DevSigner(cli) => run::block_on(async move {
             dev_signer::run(cli)

@@ -14,7 +14,7 @@ use crate::store::{DirectoryLock, EmbeddedStore};
 use crate::task::Tasks;
 use crate::tezos::{ChainId, Curve, Level, PublicKeyHash, SecretKey};
 
-use super::{Failure, Outcome, code, print, run};
+use super::{Failure, Logged, Outcome, code, print, run};
 
 /// `dev`
 #[derive(Debug, Args)]
@@ -31,6 +31,8 @@ pub(super) struct Dev {
     /// Curves to make a key of.
     #[arg(long, value_delimiter = ',', default_value = "tz1,tz2,tz3,tz4", value_parser = dev_signer::curve)]
     curve: Vec<Curve>,
+    #[command(flatten)]
+    pub(super) logged: Logged,
 }
 
 pub(super) fn dev(args: &Dev) -> Outcome {

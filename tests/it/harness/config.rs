@@ -1,0 +1,81 @@
+//! A configuration file in the making.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use signer_proxy::tezos::PublicKey;
+
+use super::ports;
+use super::scene::Scene;
+
+/// What the file will say, with addresses of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) baker_port: u16,
+    pub(crate) admin_port: u16,
+    pub(crate) state: PathBuf,
+    pub(crate) file: PathBuf,
+    text: String,
+}
+
+impl Config {
+    /// A configuration without signers.
+    pub(crate) fn new(scene: &Scene) -> Self {
+        let (baker_port, admin_port) = (ports::free(), ports::free());
+        let state = scene.file("state");
+        let text = format!(
+            "[listen]\nhttp = \"127.0.0.1:{baker_port}\"\n\n[admin]\nlisten = \"127.0.0.1:{admin_port}\"\n\
+             socket = \"{}\"\n\n[state]\ndirectory = \"{}\"\n\n",
+            scene.socket("control.sock").display(),
+            state.display()
+        );
+        Self {
+            baker_port,
+            admin_port,
+            state,
+            file: scene.file("config.toml"),
+            text,
+        }
+    }
+
+    /// Adds tables as they are written.
+    pub(crate) fn table(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        self.text.push_str("\n\n");
+        self
+    }
+
+    /// Lists `keys` as those that are served.
+    pub(crate) fn keys<'k>(mut self, keys: impl IntoIterator<Item = &'k PublicKey>) -> Self {
+        for key in keys {
+            writeln!(self.text, "[[key]]\nhash = \"{}\"\n", key.hash()).unwrap();
+        }
+        self
+    }
+
+    /// Adds a signer; `settings` are further lines of its table.
+    pub(crate) fn signer(
+        mut self,
+        name: &str,
+        priority: u8,
+        settings: &str,
+        urls: &[String],
+    ) -> Self {
+        writeln!(
+            self.text,
+            "[[signer]]\nname = \"{name}\"\npriority = {priority}\n{settings}"
+        )
+        .unwrap();
+        for url in urls {
+            writeln!(self.text, "[[signer.path]]\nurl = \"{url}\"").unwrap();
+        }
+        self.text.push('\n');
+        self
+    }
+
+    /// Writes the file.
+    pub(crate) fn write(&self) -> &Path {
+        std::fs::write(&self.file, &self.text).unwrap();
+        &self.file
+    }
+}

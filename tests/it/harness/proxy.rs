@@ -1,0 +1,181 @@
+//! The proxy as a process: started, watched through its admin port, killed and started again.
+
+use std::process::{Command, ExitStatus};
+
+use serde_json::Value;
+use signer_proxy::tezos::PublicKey;
+
+use super::baker::Baker;
+use super::cli::{self, EXECUTABLE, Finished};
+use super::config::Config;
+use super::http;
+use super::process::{Order, Process};
+use super::wait::until;
+
+/// A proxy and its configuration; it may be running or not.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) config: Config,
+    process: Option<Process>,
+}
+
+impl Proxy {
+    /// Writes the configuration; nothing runs yet.
+    pub(crate) fn new(config: Config) -> Self {
+        config.write();
+        Self {
+            config,
+            process: None,
+        }
+    }
+
+    /// Gives every key a watermark at `level` on mainnet.
+    pub(crate) async fn init<'k>(&self, keys: impl IntoIterator<Item = &'k PublicKey>, level: u32) {
+        for key in keys {
+            self.init_on(key, "NetXdQprcVkpaWU", level).await;
+        }
+    }
+
+    /// Gives `key` a watermark at `level` on `chain`.
+    pub(crate) async fn init_on(&self, key: &PublicKey, chain: &str, level: u32) {
+        let (key, level) = (key.hash().to_string(), level.to_string());
+        let arguments = ["--key", &key, "--chain", chain, "--level", &level];
+        self.command(&["watermark", "init"], &arguments).await.ok();
+    }
+
+    /// Runs a command with `--config` and waits for its end.
+    pub(crate) async fn command(&self, words: &[&str], arguments: &[&str]) -> Finished {
+        let file = self.config.file.to_str().unwrap();
+        let arguments = [words, &["--config", file], arguments].concat();
+        cli::run(&arguments).await
+    }
+
+    /// Starts `run` and waits until the admin port says that it is ready.
+    pub(crate) async fn start(&mut self) {
+        let mut command = Command::new(EXECUTABLE);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(&self.config.file)
+            .args(["--log-format", "json"]);
+        self.process = Some(Process::start("proxy", &mut command));
+        let admin = self.admin();
+        until("the proxy to be ready", async || {
+            let ended = self.process().ended();
+            assert!(ended.is_none(), "the proxy ended: {ended:?}");
+            let answer = http::get(&admin, "/readyz").await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Ends it as a power cut of the process alone would.
+    pub(crate) fn kill9(&mut self) {
+        self.process().kill();
+        self.process = None;
+    }
+
+    /// Kills it and starts it again with the same state.
+    pub(crate) async fn crash(&mut self) {
+        self.kill9();
+        self.start().await;
+    }
+
+    pub(crate) fn order(&mut self, order: Order) {
+        self.process().order(order);
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        let status = self.process().end().await;
+        self.process = None;
+        status
+    }
+
+    fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the proxy runs")
+    }
+
+    /// Lines of its log that say `message`.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.process.as_ref().map(Process::stderr);
+        let lines = lines.unwrap_or_default();
+        let entries = lines.iter().map(|line| {
+            serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}"))
+        });
+        entries
+            .filter(|entry| entry.to_string().contains(message))
+            .collect()
+    }
+
+    /// `HOST:PORT` for bakers.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.config.baker_port)
+    }
+
+    /// `HOST:PORT` for operators.
+    pub(crate) fn admin(&self) -> String {
+        format!("127.0.0.1:{}", self.config.admin_port)
+    }
+
+    /// A baker that asks it.
+    pub(crate) fn baker(&self, keys: &[PublicKey]) -> Baker {
+        Baker::new(&self.address(), keys)
+    }
+
+    pub(crate) async fn status(&self) -> Value {
+        http::get(&self.admin(), "/status").await.unwrap().json()
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        http::get(&self.admin(), "/metrics").await.unwrap().body
+    }
+
+    /// The sum over all series of a metric, `0` without any.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics().await;
+        text.lines()
+            .filter_map(|line| line.strip_prefix(name))
+            .filter(|rest| rest.starts_with(['{', ' ']))
+            .filter_map(|rest| rest.rsplit(' ').next())
+            .filter_map(|value| value.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// The entry of a signer in the status.
+    pub(crate) async fn signer(&self, name: &str) -> Value {
+        let status = self.status().await;
+        let signers = status["signers"].as_array().unwrap();
+        let signer = signers.iter().find(|signer| signer["name"] == name);
+        signer.unwrap_or_else(|| panic!("no {name}: {status}")).clone()
+    }
+
+    /// Waits until the status satisfies `wanted`.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        until(what, async || {
+            Some(self.status().await).filter(&wanted)
+        })
+        .await
+    }
+
+    /// Waits until every one of `names` is in `state`.
+    pub(crate) async fn until_signers(&self, names: &[&str], state: &str) -> Value {
+        self.until(&format!("{names:?} to be {state}"), |status| {
+            let signers = status["signers"].as_array().unwrap();
+            names.iter().all(|name| {
+                signers
+                    .iter()
+                    .any(|signer| signer["name"] == *name && signer["state"] == state)
+            })
+        })
+        .await
+    }
+
+    /// Waits until a request is held.
+    pub(crate) async fn until_held(&self) {
+        until("a held request", async || {
+            (self.metric("signer_proxy_held_requests").await >= 1.0).then_some(())
+        })
+        .await;
+    }
+}

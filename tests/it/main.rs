@@ -1,0 +1,26 @@
+//! The executable from outside: real processes, real sshd, real `ssh -R`.
+//!
+//! Scenario files are named by what threatens a baker. Every test builds its own signers, tunnels and
+//! proxy on loopback ports and ends with the verdict of the checker over everything that the signers
+//! received: two payloads for one slot fail any test, whatever it was about.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::missing_panics_doc,
+    clippy::print_stderr,
+    reason = "helpers of tests end the test when something is wrong, and say what they saw"
+)]
+
+mod harness;
+
+mod crash;
+mod double_sign;
+mod errors;
+mod ledger;
+mod lifecycle;
+mod mutated;
+mod tunnel;

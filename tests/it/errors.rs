@@ -1,1 +1,336 @@
-//! To come.
+//! What a baker and an operator read when something is wrong: the cause, in the right status.
+
+use serde_json::json;
+use signer_proxy::dev_signer::keys_from_seed;
+use signer_proxy::tezos::{Curve, Scheme, SecretKey, authentication_bytes, sign_body};
+
+use crate::harness::config::Config;
+use crate::harness::direct::{Direct, FLOOR, NAMES};
+use crate::harness::http;
+use crate::harness::payload::{attestation, block, preattestation};
+use crate::harness::proxy::Proxy;
+use crate::harness::scene::Scene;
+use crate::harness::signer::Signer;
+use crate::harness::sshd::Sshd;
+use crate::harness::tunnel::Tunnel;
+
+const SHORT: &str = "[deadline]\nconsensus = \"1500ms\"";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_signer_down_the_error_names_each_with_url_cause_and_time() {
+    let mut all = Direct::with(&[&[], &[]], "", SHORT).await;
+    let key = all.key(Curve::Ed25519);
+    let vote = |level| attestation(level).bytes(Curve::Ed25519, 1);
+    all.baker.sign(&key, &vote(FLOOR + 1)).await.signature();
+    let urls = [0, 1].map(|n| format!("http://{}", all.signers[n].address()));
+    drop(all.signers.remove(0));
+    all.signers[0].faults(&json!({"stall": "all"})).await;
+    all.proxy.until_signers(&NAMES, "down").await;
+
+    let outcome = all.baker.sign(&key, &vote(FLOOR + 2)).await;
+    let refusal = outcome.refusal(500);
+    assert!(
+        refusal.starts_with("[no-signer] no signature within 1.5s: "),
+        "{refusal}"
+    );
+    let causes = [
+        "connection refused since ",
+        "accepts but does not answer since ",
+    ];
+    for ((name, url), cause) in NAMES.iter().zip(&urls).zip(causes) {
+        let at = refusal.find(&format!("{name} ({url})"));
+        let at = at.unwrap_or_else(|| panic!("{name} {url}: {refusal}"));
+        let since = refusal[at..].find(cause);
+        let since = at + since.unwrap_or_else(|| panic!("{cause}: {refusal}")) + cause.len();
+        let clock: Vec<_> = refusal[since..since + 8].split(':').collect();
+        assert!(
+            clock.len() == 3 && clock.iter().all(|part| part.parse::<u8>().is_ok()),
+            "{refusal}"
+        );
+    }
+    // A claim that reached nobody is kept for its bytes.
+    let other = attestation(FLOOR + 2).bytes(Curve::Ed25519, 2);
+    let refusal = all.baker.sign(&key, &other).await.refusal(409);
+    assert!(refusal.starts_with("[watermark] "), "{refusal}");
+    all.signers[0].heal().await;
+    all.proxy.until_signers(&NAMES[1..], "up").await;
+    all.baker.sign(&key, &vote(FLOOR + 2)).await.signature();
+    all.assert_clean(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_has_ever_shown_is_an_error_with_its_cause_and_never_503() {
+    let mut all = Direct::cold(&[&[], &[]], "", SHORT).await;
+    let keys = all.signers[0].keys().to_vec();
+    all.proxy.init(&keys, FLOOR).await;
+    all.signers.clear();
+    all.proxy.start().await;
+    let path = format!("/keys/{}", keys[0].hash());
+    for path in ["/authorized_keys", &path] {
+        let refusal = all.baker.get(path).await.unwrap().refusal(500);
+        assert!(refusal.starts_with("[no-signer] "), "{refusal}");
+        for name in NAMES {
+            assert!(refusal.contains(name), "{refusal}");
+        }
+        assert!(refusal.contains("connection refused"), "{refusal}");
+    }
+    let bytes = attestation(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    let answer = all
+        .baker
+        .post(&keys[0], "?version=3", &bytes)
+        .await
+        .unwrap();
+    let refusal = answer.refusal(500);
+    assert!(refusal.starts_with("[no-signer] "), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_keys_are_404() {
+    let all = Direct::start(&[&[]]).await;
+    let unknown = keys_from_seed("somebody else", &[Curve::Ed25519]);
+    let unknown = unknown[0].public_key();
+    let path = format!("/keys/{}", unknown.hash());
+    let shown = all.baker.get(&path).await.unwrap().refusal(404);
+    assert!(shown.starts_with("[unknown-key] "), "{shown}");
+    let bytes = attestation(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    let signed = all.baker.sign(unknown, &bytes).await.refusal(404);
+    assert!(signed.starts_with("[unknown-key] "), "{signed}");
+    assert!(signed.contains(&unknown.hash().to_string()), "{signed}");
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_every_signer_denies_is_404_without_a_list_of_keys() {
+    let scene = Scene::new();
+    let signer = Signer::start(&scene, NAMES[0], &[]).await;
+    let url = format!("http://{}", signer.address());
+    let mut proxy = Proxy::new(Config::new(&scene).signer(NAMES[0], 1, "", &[url]));
+    proxy.init(signer.keys(), FLOOR).await;
+    proxy.start().await;
+    proxy.until_signers(&NAMES[..1], "up").await;
+    let baker = proxy.baker(signer.keys());
+    let unknown = keys_from_seed("somebody else", &[Curve::P256]);
+    let path = format!("/keys/{}", unknown[0].public_key().hash());
+    let shown = baker.get(&path).await.unwrap().refusal(404);
+    assert!(shown.starts_with("[unknown-key] "), "{shown}");
+    let key = signer.key(Curve::P256);
+    let bytes = attestation(FLOOR + 1).bytes(Curve::P256, 1);
+    baker.sign(&key, &bytes).await.signature();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_are_400_and_reach_no_signer() {
+    let all = Direct::start(&[&[]]).await;
+    let key = all.key(Curve::Ed25519);
+    let path = format!("/keys/{}", key.hash());
+    let good = sign_body(&attestation(FLOOR + 1).bytes(Curve::Ed25519, 1));
+    let bodies = [
+        "",
+        "{}",
+        "[]",
+        "17",
+        "null",
+        "\"\"",
+        "\"zz\"",
+        "\"130\"",
+        "\"13",
+        "13ab",
+        "{\"data\":\"13ab\"}",
+        "\"13\" \"13\"",
+        &good[..good.len() - 3],
+        &format!("{good}{good}"),
+    ];
+    for body in bodies {
+        let answer = all.baker.post_body(&path, body).await.unwrap();
+        let refusal = answer.refusal(400);
+        assert!(refusal.starts_with("[malformed] "), "{body}: {refusal}");
+    }
+    let paths = [
+        format!("{path}?version=4"),
+        format!("{path}?version=-1"),
+        format!("{path}?version=two"),
+        format!("{path}?version=2&version=3"),
+        format!("{path}?authentication=edsigNonsense"),
+        "/keys/tz1nonsense".to_owned(),
+        path.to_ascii_lowercase(),
+    ];
+    for path in paths {
+        let answer = all.baker.post_body(&path, &good).await.unwrap();
+        let refusal = answer.refusal(400);
+        assert!(refusal.starts_with("[malformed] "), "{path}: {refusal}");
+    }
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+    let bytes = attestation(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    all.baker.sign(&key, &bytes).await.signature();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_policy_does_not_allow_is_403_and_moves_nothing() {
+    let all = Direct::start(&[&[]]).await;
+    let key = all.key(Curve::Secp256k1);
+    let good = block(FLOOR + 1).bytes(Curve::Secp256k1, 1);
+    let mut elsewhere = good.clone();
+    elsewhere[1] ^= 1;
+    let mut endorsement = vec![0x02];
+    endorsement.extend_from_slice(&good[1..5]);
+    endorsement.extend([1; 32]);
+    endorsement.push(0);
+    endorsement.extend((FLOOR + 1).to_be_bytes());
+    let mut refused = vec![elsewhere, endorsement];
+    for magic in [0x00, 0x03, 0x04, 0x05, 0x14, 0xff] {
+        refused.push([&[magic], &good[1..]].concat());
+    }
+    for bytes in refused {
+        let refusal = all.baker.sign(&key, &bytes).await.refusal(403);
+        assert!(refusal.starts_with("[policy] "), "{refusal}");
+    }
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+    all.baker.sign(&key, &good).await.signature();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_routes_methods_and_sizes_are_refused_in_the_octez_form() {
+    let all = Direct::start(&[&[]]).await;
+    let address = all.baker.address();
+    let key = format!("/keys/{}", all.key(Curve::P256).hash());
+    for (method, path, allow) in [
+        ("POST", "/authorized_keys", "get"),
+        ("DELETE", &key[..], "get, post"),
+        ("PUT", &key[..], "get, post"),
+    ] {
+        let request = http::sized_post(address, path, "\"\"").replacen("POST", method, 1);
+        let answer = http::exchange(address, &request).await.unwrap();
+        answer.refusal(405);
+        let allowed = format!("allow: {allow}");
+        assert!(answer.head.contains(&allowed), "{answer:?}");
+    }
+    for path in ["/", "/elsewhere", "/keys", "/keys/a/b"] {
+        all.baker.get(path).await.unwrap().refusal(404);
+    }
+    all.baker.get("/known_keys").await.unwrap().refusal(403);
+
+    let long = format!("\"{}\"", "13".repeat(40_000));
+    let sized = http::exchange(address, &http::sized_post(address, &key, &long)).await;
+    sized.unwrap().refusal(413);
+    let chunked = all.baker.post_body(&key, &long).await.unwrap();
+    chunked.refusal(413);
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+}
+
+/// Signs as a baker does that is allowed to ask.
+fn proof(identity: &SecretKey, key: &signer_proxy::tezos::PublicKey, bytes: &[u8]) -> String {
+    let message = authentication_bytes(&key.hash(), bytes);
+    let proof = identity.sign(Scheme::Standard, &message);
+    let proof = proof.encode(identity.public_key().curve());
+    format!("?authentication={proof}&version=3")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unauthenticated_request_moves_no_floor_and_gets_no_replay() {
+    let [identity, stranger] = ["baker", "stranger"].map(|seed| {
+        let mut keys = keys_from_seed(seed, &[Curve::Ed25519]);
+        keys.remove(0)
+    });
+    let listed = identity.public_key().to_string();
+    let demanding = ["--authorized-key", &listed, "--demand-authentication"];
+    let auth = format!("[auth]\nauthorized-keys = [\"{listed}\"]");
+    let all = Direct::with(&[&demanding, &demanding], "", &auth).await;
+    let key = all.key(Curve::P256);
+    let vote = |level, fill| attestation(level).bytes(Curve::P256, fill);
+    let (far, near) = (vote(FLOOR + 900, 1), vote(FLOOR + 1, 1));
+    let floors = all.proxy.command(&["watermark", "show"], &[]).await.ok();
+
+    let none = all.baker.post(&key, "?version=3", &far).await.unwrap();
+    assert!(none.refusal(401).starts_with("[auth] "), "{none:?}");
+    for wrong in [proof(&stranger, &key, &far), proof(&identity, &key, &near)] {
+        let answer = all.baker.post(&key, &wrong, &far).await.unwrap();
+        assert!(answer.refusal(403).starts_with("[auth] "), "{answer:?}");
+    }
+    let after = all.proxy.command(&["watermark", "show"], &[]).await.ok();
+    assert_eq!(floors.stdout, after.stdout);
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+
+    let list = all.baker.get("/authorized_keys").await.unwrap().json();
+    let hash = identity.public_key().hash().to_string();
+    assert_eq!(list, json!({"authorized_keys": [hash]}));
+    let baker = all.baker.clone().with_identity(identity);
+    let first = baker.sign(&key, &near).await.signature();
+    let none = all.baker.post(&key, "?version=3", &near).await.unwrap();
+    assert!(none.refusal(401).starts_with("[auth] "), "{none:?}");
+    assert_eq!(baker.sign(&key, &near).await.signature(), first);
+    all.assert_clean(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signer_that_demands_what_the_proxy_cannot_check_is_not_asked() {
+    let identity = keys_from_seed("baker", &[Curve::Ed25519]).remove(0);
+    let listed = identity.public_key().to_string();
+    let demanding = ["--authorized-key", &listed, "--demand-authentication"];
+    let all = Direct::start(&[&demanding]).await;
+    let key = all.key(Curve::P256);
+    let bytes = attestation(FLOOR + 1).bytes(Curve::P256, 1);
+    let floors = all.proxy.command(&["watermark", "show"], &[]).await.ok();
+    let baker = all.baker.clone().with_identity(identity);
+    for query in ["?version=3".to_owned()] {
+        let refusal = all.baker.post(&key, &query, &bytes).await.unwrap();
+        let refusal = refusal.refusal(403);
+        assert!(refusal.starts_with("[auth] "), "{refusal}");
+        assert!(refusal.contains("authorized-keys"), "{refusal}");
+    }
+    let refusal = baker.sign(&key, &bytes).await.refusal(403);
+    assert!(refusal.contains(NAMES[0]), "{refusal}");
+    let after = all.proxy.command(&["watermark", "show"], &[]).await.ok();
+    assert_eq!(floors.stdout, after.stdout);
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_shows_another_key_is_ejected_with_that_cause() {
+    let all = Direct::start(&[&[], &[]]).await;
+    all.signers[0]
+        .faults(&json!({"wrong_public_key": true}))
+        .await;
+    all.proxy.until_signers(&NAMES[..1], "down").await;
+    let signer = all.proxy.signer(NAMES[0]).await;
+    let path = &signer["paths"][0];
+    assert_eq!(path["state"], "down", "{signer}");
+    for cause in [&signer["cause"], &path["cause"]] {
+        let cause = cause.as_str().unwrap();
+        assert!(cause.contains("public key"), "{signer}");
+    }
+    let key = all.key(Curve::Bls);
+    let bytes = preattestation(FLOOR + 1).bytes(Curve::Bls, 1);
+    all.baker.sign(&key, &bytes).await.signature();
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+    all.signers[0].heal().await;
+    all.proxy.until_signers(&NAMES, "up").await;
+    all.assert_clean(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_that_leads_back_to_the_proxy_is_found_out() {
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene).await;
+    let signer = Signer::start(&scene, NAMES[1], &[]).await;
+    let config = Config::new(&scene).keys(signer.keys());
+    let mut mirror = Tunnel::tcp(&sshd, "mirror", config.baker_port);
+    let config = config.signer("mirror", 1, "", &[mirror.url()]);
+    let url = format!("http://{}", signer.address());
+    let mut proxy = Proxy::new(config.signer(NAMES[1], 2, "", &[url]));
+    proxy.init(signer.keys(), FLOOR).await;
+    proxy.start().await;
+    mirror.open().await;
+
+    let status = proxy
+        .until("the loop to be seen", |status| {
+            let cause = status["signers"][0]["cause"].as_str().unwrap_or_default();
+            cause.contains("leads back to this proxy")
+        })
+        .await;
+    assert_eq!(status["signers"][0]["state"], "down", "{status}");
+    let key = signer.key(Curve::Ed25519);
+    let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    let baker = proxy.baker(signer.keys());
+    baker.sign(&key, &bytes).await.signature();
+    assert_eq!(signer.counts().await.sign, 1);
+}

@@ -7,6 +7,8 @@ pub(crate) mod baker;
 pub(crate) mod checker;
 pub(crate) mod cli;
 pub(crate) mod config;
+pub(crate) mod direct;
+pub(crate) mod homes;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod payload;

@@ -1,23 +1,141 @@
-//! to come
+//! Tunnels that die, freeze, come back and lead elsewhere.
+
+use std::time::Duration;
+
+use signer_proxy::dev_signer::log::Event;
 use signer_proxy::tezos::Curve;
-use crate::harness::*;
+use tokio::time::Instant;
+
+use crate::harness::direct::{FLOOR, NAMES};
+use crate::harness::homes::Homes;
+use crate::harness::load::Load;
+use crate::harness::payload::attestation;
+use crate::harness::scene::turn;
+use crate::harness::tunnel::Tunnel;
+use crate::harness::wait::lasts;
+
+/// The load that the promises are about: ten seconds, the fault after two.
+const COUNT: usize = 200;
+const RATE: u32 = 20;
+const FAULT_AFTER: usize = 40;
+
+/// How many signatures a home has made.
+async fn signed(homes: &Homes, home: usize) -> usize {
+    let entries = homes.signers[home].entries().await;
+    let signed = entries.iter().filter(|entry| entry.event == Event::Signed);
+    signed.count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn direct() {
-    let scene = scene::Scene::new();
-    let sshd = sshd::Sshd::start(&scene).await;
-    let a = signer::Signer::with_keys(&scene, "a", &["--curve","tz1,tz2,tz3,tz4","--keys-per-curve","2"]).await;
-    let mut t = tunnel::Tunnel::tcp(&sshd, "t", a.port());
-    t.open().await;
-    let baker = baker::Baker::new(t.url().strip_prefix("http://").unwrap(), a.keys());
-    let load = load::Load::new(40, 40);
-    let r = load.run(&baker, 1000).await;
-    r.assert_all(40);
-    checker::assert_clean(&[&a], 40);
-    t.kill();
-    t.open().await;
-    t.stall();
-    t.resume();
-    let mut u = tunnel::Tunnel::unix(&sshd, "t", scene.socket("a"), a.port());
-    u.open().await;
-    let _ = Curve::Bls;
+async fn nothing_is_lost_without_a_fault_and_the_preferred_home_does_it_all() {
+    let _turn = turn().await;
+    let homes = Homes::start("").await;
+    Load::new(COUNT, RATE * 4)
+        .run(&homes.baker, FLOOR)
+        .await
+        .assert_all(COUNT);
+    assert_eq!(signed(&homes, 0).await, COUNT);
+    homes.assert_clean(COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_active_tunnel_is_killed() {
+    let _turn = turn().await;
+    let mut homes = Homes::start("").await;
+    let load = Load::new(COUNT, RATE);
+    let (report, ()) = tokio::join!(load.run(&homes.baker, FLOOR), async {
+        load.issued(FAULT_AFTER).await;
+        homes.tunnels[0].kill();
+    });
+    report.assert_all(COUNT);
+    assert!(signed(&homes, 1).await > COUNT / 2);
+    homes.assert_clean(COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_active_tunnel_stalls() {
+    let _turn = turn().await;
+    let homes = Homes::start("").await;
+    let load = Load::new(COUNT, RATE);
+    let (report, ()) = tokio::join!(load.run(&homes.baker, FLOOR), async {
+        load.issued(FAULT_AFTER).await;
+        homes.tunnels[0].stall();
+    });
+    report.assert_all(COUNT);
+    assert!(signed(&homes, 1).await > COUNT / 2);
+    homes.assert_clean(COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_both_tunnels_are_gone_for_less_than_the_deadline() {
+    let _turn = turn().await;
+    let mut homes = Homes::start("[deadline]\nconsensus = \"15s\"").await;
+    let load = Load::new(COUNT, RATE);
+    let (report, ()) = tokio::join!(load.run(&homes.baker, FLOOR), async {
+        load.issued(FAULT_AFTER).await;
+        let gone = Instant::now();
+        let [a, b] = &mut homes.tunnels;
+        a.kill();
+        b.kill();
+        lasts(gone, Duration::from_secs(10)).await;
+        tokio::join!(a.open(), b.open());
+    });
+    report.assert_all(COUNT);
+    homes.assert_clean(COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_session_takes_the_socket_of_a_stalled_one_at_once() {
+    let mut homes = Homes::start("").await;
+    let (socket, target) = (homes.scene.socket("home-a"), homes.signers[0].port());
+    let tunnel = |name| Tunnel::unix(&homes.sshd, name, socket.clone(), target);
+    let (mut stale, mut fresh) = (tunnel("stale"), tunnel("fresh"));
+    stale.open().await;
+
+    homes.proxy.stop().await;
+    let port = homes.tunnels[0].url();
+    homes.proxy.config.replace(&port, &stale.url());
+    homes.tunnels[1].kill();
+    homes.proxy.start().await;
+    homes.proxy.until_signers(&NAMES[..1], "up").await;
+    let key = homes.signers[0].key(Curve::P256);
+    let vote = |level| attestation(level).bytes(Curve::P256, 1);
+    homes.baker.sign(&key, &vote(FLOOR + 1)).await.signature();
+
+    stale.stall();
+    fresh.open().await;
+    homes.baker.sign(&key, &vote(FLOOR + 2)).await.signature();
+    homes.assert_clean(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_is_answered_and_signatures_wait_when_every_tunnel_is_down_at_the_start() {
+    let mut homes = Homes::start("[deadline]\nconsensus = \"30s\"").await;
+    let key = homes.signers[0].key(Curve::Bls);
+    let vote = |level| attestation(level).bytes(Curve::Bls, 1);
+    homes.baker.sign(&key, &vote(FLOOR + 1)).await.signature();
+    homes.proxy.kill9();
+    for tunnel in &mut homes.tunnels {
+        tunnel.kill();
+    }
+    homes.proxy.start().await;
+
+    let asked = Instant::now();
+    let list = homes.baker.get("/authorized_keys").await.unwrap();
+    assert_eq!((list.status, list.body.trim()), (200, "{}"), "{list:?}");
+    for key in homes.baker.keys() {
+        let path = format!("/keys/{}", key.hash());
+        let shown = homes.baker.get(&path).await.unwrap();
+        assert_eq!(shown.json()["public_key"], key.to_string());
+    }
+    // From the disk: holding for signers that may come would take two seconds each.
+    assert!(asked.elapsed() < Duration::from_secs(1));
+
+    let next = vote(FLOOR + 2);
+    let (outcome, ()) = tokio::join!(homes.baker.sign(&key, &next), async {
+        homes.proxy.until_held().await;
+        homes.tunnels[1].open().await;
+    });
+    outcome.signature();
+    homes.assert_clean(2);
 }

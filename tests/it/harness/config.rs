@@ -73,6 +73,13 @@ impl Config {
         self
     }
 
+    /// Rewrites the file with `to` in the place of `from`.
+    pub(crate) fn replace(&mut self, from: &str, to: &str) {
+        assert!(self.text.contains(from), "no {from} in {}", self.text);
+        self.text = self.text.replace(from, to);
+        self.write();
+    }
+
     /// Writes the file.
     pub(crate) fn write(&self) -> &Path {
         std::fs::write(&self.file, &self.text).unwrap();

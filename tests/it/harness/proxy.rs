@@ -75,6 +75,13 @@ impl Proxy {
         self.process = None;
     }
 
+    /// Tells it to end and waits until it has, with exit code 0.
+    pub(crate) async fn stop(&mut self) {
+        self.order(Order::Terminate);
+        let status = self.end().await;
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+
     /// Kills it and starts it again with the same state.
     pub(crate) async fn crash(&mut self) {
         self.kill9();
@@ -147,15 +154,14 @@ impl Proxy {
         let status = self.status().await;
         let signers = status["signers"].as_array().unwrap();
         let signer = signers.iter().find(|signer| signer["name"] == name);
-        signer.unwrap_or_else(|| panic!("no {name}: {status}")).clone()
+        signer
+            .unwrap_or_else(|| panic!("no {name}: {status}"))
+            .clone()
     }
 
     /// Waits until the status satisfies `wanted`.
     pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        until(what, async || {
-            Some(self.status().await).filter(&wanted)
-        })
-        .await
+        until(what, async || Some(self.status().await).filter(&wanted)).await
     }
 
     /// Waits until every one of `names` is in `state`.

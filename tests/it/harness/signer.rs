@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use signer_proxy::dev_signer::log::{Entry, Event};
 use signer_proxy::dev_signer::Counts;
+use signer_proxy::dev_signer::log::{Entry, Event};
 use signer_proxy::tezos::{Curve, PublicKey, PublicKeyHash};
 
 use super::cli::EXECUTABLE;
@@ -37,7 +37,13 @@ impl Signer {
         let log = scene.file(&format!("{name}.jsonl"));
         let mut command = Command::new(EXECUTABLE);
         command
-            .args(["dev-signer", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"])
+            .args([
+                "dev-signer",
+                "--listen",
+                "127.0.0.1:0",
+                "--control",
+                "127.0.0.1:0",
+            ])
             .args(["--seed", "black box", "--log"])
             .arg(&log)
             .args(arguments);

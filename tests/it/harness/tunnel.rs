@@ -84,7 +84,10 @@ impl Tunnel {
     /// as the loop around it in a home would do.
     pub(crate) async fn open(&mut self) {
         until(&format!("an answer through {}", self.name), async || {
-            let ended = self.process.as_mut().is_none_or(|ssh| ssh.ended().is_some());
+            let ended = self
+                .process
+                .as_mut()
+                .is_none_or(|ssh| ssh.ended().is_some());
             if ended {
                 let mut command = Command::new("ssh");
                 self.process = Some(Process::start(&self.name, command.args(&self.arguments)));
@@ -98,9 +101,7 @@ impl Tunnel {
         let host = format!("127.0.0.1:{}", self.target);
         let request = http::get_request(&host, "/authorized_keys");
         let answer = match &self.entrance {
-            Entrance::Port(port) => {
-                http::exchange(&format!("127.0.0.1:{port}"), &request).await
-            }
+            Entrance::Port(port) => http::exchange(&format!("127.0.0.1:{port}"), &request).await,
             Entrance::Socket(path) => match UnixStream::connect(path).await {
                 Ok(stream) => http::over(stream, &[&request]).await,
                 Err(error) => Err(error),

@@ -27,9 +27,9 @@ use crate::telemetry::metrics::label;
 use crate::tezos::{ConsensusKind, Position, PublicKey, PublicKeyHash, Scheme, Signature};
 
 use super::client::{Cause, FailureClass, Sent};
-use super::health::Observation;
+use super::health::{Observation, PathState};
 use super::queue::{Place, Ticket};
-use super::roster::{Path, Roster, Served, Signer};
+use super::roster::{Path, Roster, Served, Signer, SignerState};
 
 use exchange::{Blame, Exchange, Failure};
 use tally::{Next, Tally};
@@ -121,6 +121,8 @@ struct Running {
     path: Arc<Path>,
     sent: Sent,
     begun: Instant,
+    path_at_start: PathState,
+    signer_at_start: SignerState,
 }
 
 impl Attempts {
@@ -246,7 +248,9 @@ impl<'a> Operation<'a> {
         }
         let candidates = self.attempts.roster.candidates(self.key, self.position);
         let busy = |path: &Arc<Path>| self.alive.values().any(|r| Arc::ptr_eq(&r.path, path));
-        let (signer, path) = match self.tally.next(&candidates, busy, now) {
+        // A path that is down gets a try when nothing else is under way, never a companion's part.
+        let desperate = self.alive.is_empty();
+        let (signer, path) = match self.tally.next(&candidates, busy, desperate, now) {
             Next::Nothing => return far,
             Next::NotBefore(at) => return at,
             Next::Ready(signer, path) => (signer, path),
@@ -260,10 +264,17 @@ impl<'a> Operation<'a> {
         now
     }
 
-    /// When an attempt at `signer` may start: at once if nothing is alive, else after the delay of the
-    /// newest attempt.
+    /// When an attempt at `signer` may start: at once if nothing is alive, or only on paths that have been
+    /// found unwell since; else after the delay of the newest attempt.
     fn due(&self, signer: &Arc<Signer>, now: Instant) -> Instant {
         if self.alive.is_empty() {
+            return now;
+        }
+        let well = |running: &Running| {
+            let (path, signer) = (running.path.state(), running.signer.state());
+            path <= running.path_at_start && signer.rank() <= running.signer_at_start.rank()
+        };
+        if !self.block_delay && !self.alive.values().any(well) {
             return now;
         }
         let another = !self
@@ -282,7 +293,12 @@ impl<'a> Operation<'a> {
         if !self.alive.is_empty() {
             self.attempts.metrics.hedges.inc();
         }
-        self.next_start = now.checked_add(signer.usual_latency()).unwrap_or(now);
+        // Behind others in the queue, their signatures are part of what is usual.
+        let turns = u32::try_from(signer.queue().waiting())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let delay = signer.usual_latency().saturating_mul(turns);
+        self.next_start = now.checked_add(delay).unwrap_or(now);
         let id = self.next_id;
         self.next_id = id.saturating_add(1);
         let sent = Sent::default();
@@ -296,6 +312,8 @@ impl<'a> Operation<'a> {
             "attempt started"
         );
         let running = Running {
+            path_at_start: path.state(),
+            signer_at_start: signer.state(),
             signer: Arc::clone(&signer),
             path: Arc::clone(&path),
             sent: sent.clone(),
@@ -343,6 +361,9 @@ impl<'a> Operation<'a> {
                     signer = running.signer.name(), path = running.path.name(),
                     cause = %failure.cause, "attempt failed"
                 );
+                if failure.class == FailureClass::MaybeSent {
+                    self.attempts.metrics.unreleased_signatures.inc();
+                }
                 // The next one need not wait for the delay of one that is over.
                 self.next_start = Instant::now();
                 if failure.blame == Blame::UnknownKey {
@@ -388,6 +409,7 @@ impl<'a> Operation<'a> {
                 path,
                 sent,
                 begun,
+                ..
             } = running;
             let ago = jiff::SignedDuration::try_from(begun.elapsed()).unwrap_or_default();
             let started = now.checked_sub(ago).unwrap_or(now);

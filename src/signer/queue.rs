@@ -86,6 +86,16 @@ impl DeviceQueue {
         turn.await.ok()
     }
 
+    /// How many wait for a turn.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .waiting
+            .iter()
+            .filter(|waiting| !waiting.turn.is_closed())
+            .count()
+    }
+
     fn release(self: &Arc<Self>) {
         let mut ticket = None;
         {

@@ -129,6 +129,7 @@ impl Tally {
         &self,
         candidates: &[Arc<Signer>],
         busy: impl Fn(&Arc<Path>) -> bool,
+        desperate: bool,
         now: Instant,
     ) -> Next {
         let mut down = None;
@@ -140,10 +141,16 @@ impl Tally {
                 if busy(path) {
                     continue;
                 }
-                let ready_at = self.ready_at(signer, path, now);
+                let is_down = path.state() == PathState::Down;
+                let Some(ready_at) = self.ready_at(signer, path, is_down, now) else {
+                    continue;
+                };
+                if is_down && !desperate {
+                    continue;
+                }
                 if ready_at > now {
                     retry_at = Some(retry_at.map_or(ready_at, |at| at.min(ready_at)));
-                } else if path.state() != PathState::Down {
+                } else if !is_down {
                     return Next::Ready(Arc::clone(signer), Arc::clone(path));
                 } else if down.is_none() {
                     down = Some((Arc::clone(signer), Arc::clone(path)));
@@ -157,18 +164,29 @@ impl Tally {
         }
     }
 
-    fn ready_at(&self, signer: &Signer, path: &Path, now: Instant) -> Instant {
+    /// When a path may be tried (again); `None` is not before it has come back.
+    fn ready_at(
+        &self,
+        signer: &Signer,
+        path: &Path,
+        is_down: bool,
+        now: Instant,
+    ) -> Option<Instant> {
         let Some(tries) = self.paths.get(&(signer.index(), path.name().to_owned())) else {
-            return now;
+            return Some(now);
         };
         // A path that has come back since is as good as untried.
         if path.revivals() != tries.revivals {
-            return now;
+            return Some(now);
+        }
+        // The tries of a slot are few: none is spent on a path that swallowed one and is known to be down.
+        if is_down && tries.forwarded {
+            return None;
         }
         let doubled = 1_u32
             .checked_shl(tries.count.saturating_sub(1).min(16))
             .unwrap_or(u32::MAX);
         let pause = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MOST);
-        tries.last.checked_add(pause).unwrap_or(now)
+        tries.last.checked_add(pause)
     }
 }

@@ -40,6 +40,13 @@ pub(super) async fn proxy(
     let cache = Arc::new(cache);
     cache.start(tasks);
     let roster = Arc::new(Roster::new(&settings.signers, tasks, Arc::clone(&metrics)));
+    for signer in roster
+        .signers()
+        .iter()
+        .filter(|signer| cache.has_list(signer.name()))
+    {
+        roster.spoken(signer);
+    }
     restore_drains(&roster, drains);
     let sink: Arc<dyn MetadataSink> = Arc::clone(&cache) as _;
     let prober = Arc::new(Prober::new(

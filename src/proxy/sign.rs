@@ -10,14 +10,14 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::guard::{Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, Stream};
-use crate::signer::{Ask, AttemptError, Served, SignerState};
+use crate::signer::{Ask, AttemptError};
 use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
 use crate::time::now;
 
 use super::error::ProxyError;
 use super::flight::Flight;
-use super::{METADATA_HOLD, Proxy, auth, policy, respond};
+use super::{Proxy, auth, policy, respond};
 
 /// A sign request as it came.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ async fn admit_and_sign(
         request,
         payload,
     };
-    demand_known(proxy, work.request.key, work.deadline).await;
+    demand_known(proxy, &work).await?;
     let request = &work.request;
     let passed_on = auth::verify(
         proxy,
@@ -258,23 +258,29 @@ async fn public_key(proxy: &Proxy, work: &Work) -> Result<PublicKey, ProxyError>
     }
 }
 
-/// Waits until each signer in use has said whether it demands authentication: until then an
-/// unauthenticated request could move a floor. Bounded, because a signer may never say.
-async fn demand_known(proxy: &Proxy, key: PublicKeyHash, deadline: Instant) {
-    let unsaid = || {
-        proxy.roster.signers().iter().any(|signer| {
-            let in_use = matches!(signer.state(), SignerState::Up | SignerState::Suspect);
-            in_use && signer.serves(key) == Served::Proved && !proxy.cache.has_list(signer.name())
-        })
-    };
-    let mut news = proxy.cache.news();
-    let hold = Instant::now()
-        .checked_add(METADATA_HOLD)
-        .map_or(deadline, |hold| hold.min(deadline));
+/// Waits until a signer has said whether it demands authentication: before that an unauthenticated
+/// request could move a floor. Those that have not said are not asked to sign.
+async fn demand_known(proxy: &Proxy, work: &Work) -> Result<(), ProxyError> {
+    let mut board = proxy.roster.board();
     loop {
-        news.borrow_and_update();
-        if !unsaid() || tokio::time::timeout_at(hold, news.changed()).await.is_err() {
-            return;
+        board.borrow_and_update();
+        if proxy
+            .roster
+            .signers()
+            .iter()
+            .any(|signer| signer.has_spoken())
+        {
+            return Ok(());
+        }
+        if tokio::time::timeout_at(work.deadline, board.changed())
+            .await
+            .is_err()
+        {
+            return Err(ProxyError::NoAnswer(format!(
+                "no signer has said within {:.1}s whether it demands authentication: {}",
+                work.begun.elapsed().as_secs_f64(),
+                proxy.roster.explain(Some(work.request.key)).join("; ")
+            )));
         }
     }
 }

@@ -227,12 +227,12 @@ impl Client {
     }
 
     fn give_back(&self, mut connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Probes come by twice a second, so what a burst left behind does not stay open for long.
+        idle.retain(|other| other.sender.is_ready() && other.last_used.elapsed() < IDLE);
         if !connection.sender.is_closed() {
             connection.last_used = Instant::now();
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            idle.push(connection);
         }
     }
 

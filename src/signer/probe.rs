@@ -264,16 +264,16 @@ impl Prober {
         let Ok(Ok(answer)) = answer.await else {
             return false;
         };
-        if answer.status != StatusCode::OK {
-            return false;
-        }
-        match wire::decode_authorized_keys(&answer.body) {
-            Ok(list) => {
-                self.sink.authorized_keys(signer, list);
-                true
-            }
-            Err(_) => false,
-        }
+        let list = match answer.status {
+            StatusCode::OK => wire::decode_authorized_keys(&answer.body),
+            // A server without the endpoint cannot demand anything.
+            StatusCode::NOT_FOUND => Ok(wire::AuthorizedKeys::NotRequired),
+            _ => return false,
+        };
+        let Ok(list) = list else { return false };
+        self.sink.authorized_keys(signer, list);
+        self.roster.spoken(signer);
+        true
     }
 }
 

@@ -120,6 +120,13 @@ impl Roster {
         }
     }
 
+    /// Takes in that a signer has said, now or in an earlier run, whether it demands authentication.
+    pub fn spoken(&self, signer: &Signer) {
+        if signer.set_spoken() {
+            self.tell();
+        }
+    }
+
     /// Takes in that a signature of `signer` for `key` was verified.
     pub fn signed(&self, signer: &Signer, key: PublicKeyHash, position: Option<Position>) {
         self.served(signer, key, Served::Proved);
@@ -190,6 +197,7 @@ impl Roster {
         )
         .into_iter()
         .filter_map(|index| self.signers.get(index).cloned())
+        .filter(|signer| signer.has_spoken())
         .collect()
     }
 
@@ -225,6 +233,11 @@ impl Roster {
                 parts.push(format!("{} is drained since {since}", signer.name()));
             } else if key.is_some_and(|key| signer.serves(key) == Served::Denied) {
                 parts.push(format!("{} does not have this key", signer.name()));
+            } else if !signer.has_spoken() && signer.state() == SignerState::Up {
+                let name = signer.name();
+                parts.push(format!(
+                    "{name} has not answered /authorized_keys, so nothing is asked of it"
+                ));
             } else {
                 parts.extend(signer.paths().iter().map(|path| path.explain(signer)));
             }

@@ -90,6 +90,7 @@ pub struct Signer {
     blame: Mutex<Blame>,
     knows_version_2_only: AtomicBool,
     new_demand: AtomicBool,
+    has_spoken: AtomicBool,
 }
 
 /// A signature under way at a signer; ends when dropped.
@@ -140,6 +141,7 @@ impl Signer {
             blame: Mutex::default(),
             knows_version_2_only: AtomicBool::new(false),
             new_demand: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
         }
     }
 
@@ -230,6 +232,17 @@ impl Signer {
     #[must_use]
     pub fn knows_version_2_only(&self) -> bool {
         self.knows_version_2_only.load(Ordering::Acquire)
+    }
+
+    /// Whether it has ever said if it demands authentication. Until then it gets no sign request: an
+    /// unauthenticated one could move a floor that the signer protects.
+    #[must_use]
+    pub fn has_spoken(&self) -> bool {
+        self.has_spoken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_spoken(&self) -> bool {
+        !self.has_spoken.swap(true, Ordering::AcqRel)
     }
 
     /// Whether it has refused for want of authentication since this was last asked.

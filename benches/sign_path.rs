@@ -173,9 +173,8 @@ fn start_proxy(folder: &Path, signer: &str, key: &str) -> (Process, String, Dura
     );
     std::fs::write(&config, text).unwrap();
     let init = Command::new(BIN)
+        .env("RUST_LOG", "error")
         .args([
-            "--log",
-            "error",
             "watermark",
             "init",
             "--level",

@@ -46,6 +46,7 @@ pub struct App {
     pub admin_listen: Option<String>,
     admin: Arc<Admin>,
     edge_tasks: Tasks,
+    operations: Tasks,
     tasks: Tasks,
     served: tokio::task::JoinHandle<()>,
     admin_served: tokio_util::sync::CancellationToken,
@@ -79,12 +80,13 @@ impl App {
                 address: settings.admin.socket.display().to_string(),
                 source,
             })?;
-        // Two sets: at a drain the edge ends first, and what holds requests lives on until they are done.
-        let (edge_tasks, tasks) = (Tasks::new(), Tasks::new());
+        // Three sets: at a drain the edge ends first, then signatures whose bakers hung up, and what they
+        // need lives on until then.
+        let (edge_tasks, operations, tasks) = (Tasks::new(), Tasks::new(), Tasks::new());
         let drains = Drains {
             file: settings.state.directory.join("drains.json"),
         };
-        let proxy = wire::proxy(&settings, lock, config_name, &drains, &tasks).await?;
+        let proxy = wire::proxy(&settings, lock, config_name, &drains, &operations, &tasks).await?;
         let admin = Arc::new(Admin::new(
             Arc::clone(&proxy),
             settings.config_hash.clone(),
@@ -117,6 +119,7 @@ impl App {
             admin_listen,
             admin,
             edge_tasks,
+            operations,
             tasks,
             served,
             admin_served,
@@ -151,6 +154,7 @@ impl App {
             tracing::error!(%error, "the baker's port ended badly");
         }
         self.edge_tasks.finished().await;
+        self.operations.finished().await;
         self.admin_served.cancel();
         self.tasks.begin_shutdown();
         self.tasks.finished().await;

@@ -63,7 +63,7 @@ pub struct Proxy {
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Where signing work runs, so that a baker that hangs up does not cancel it.
-    pub tasks: Tasks,
+    pub operations: Tasks,
     /// Signatures under way.
     pub flights: Flights,
 }

@@ -27,6 +27,7 @@ pub(super) async fn proxy(
     lock: DirectoryLock,
     config_name: String,
     drains: &Drains,
+    operations: &Tasks,
     tasks: &Tasks,
 ) -> Result<Arc<Proxy>, StartError> {
     let metrics = Arc::new(Metrics::new());
@@ -80,7 +81,7 @@ pub(super) async fn proxy(
         instance,
         config_name,
         metrics,
-        tasks: tasks.clone(),
+        operations: operations.clone(),
         flights: Flights::default(),
     }))
 }

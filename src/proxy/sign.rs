@@ -129,7 +129,7 @@ async fn admit_and_sign(
             .board((work.request.key, work.digest, work.scheme));
         if let Some(flight) = seat.lead.take() {
             let (proxy, work, passed_on) = (Arc::clone(proxy), work.clone(), passed_on.clone());
-            proxy.clone().tasks.spawn("sign", async move {
+            proxy.clone().operations.spawn("sign", async move {
                 let result = lead(&proxy, &work, passed_on, &flight).await;
                 conclude(&proxy, &work, &result);
                 flight.land(result);

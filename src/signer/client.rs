@@ -246,10 +246,15 @@ impl Client {
             .handshake(hyper_util::rt::TokioIo::new(stream))
             .await
             .map_err(|error| Cause::of_http(&error))?;
+        let shutdown = self.tasks.shutdown();
         let driver = self.tasks.spawn("signer connection", async move {
-            // How a connection ends is seen by the request that uses it.
-            if let Err(error) = driver.await {
-                tracing::trace!(%error, "connection to signer ended");
+            // An idle connection would outlive everything else.
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                // How a connection ends is seen by the request that uses it.
+                ended = driver => if let Err(error) = ended {
+                    tracing::trace!(%error, "connection to signer ended");
+                },
             }
         });
         Ok(Connection {

@@ -63,12 +63,13 @@ impl Process {
     }
 
     /// The first line of standard output that begins with `prefix`, without it.
-    pub(crate) async fn says(&self, prefix: &str) -> String {
+    pub(crate) async fn says(&mut self, prefix: &str) -> String {
         until(&format!("{} to say {prefix:?}", self.name), async || {
+            let ended = self.ended();
             let lines = self.stdout();
-            lines
-                .iter()
-                .find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
+            let said = lines.iter().find_map(|line| line.strip_prefix(prefix));
+            assert!(said.is_some() || ended.is_none(), "{ended:?}: {lines:#?}");
+            said.map(str::to_owned)
         })
         .await
     }

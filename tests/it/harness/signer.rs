@@ -47,7 +47,7 @@ impl Signer {
             .args(["--seed", "black box", "--log"])
             .arg(&log)
             .args(arguments);
-        let process = Process::start(name, &mut command);
+        let mut process = Process::start(name, &mut command);
         let control = process.says("control http://").await;
         let address = process.says("listening http://").await;
         let keys = process

@@ -1,7 +1,7 @@
 //! Signers that are slow, do one thing at a time, never repeat themselves and keep one position over all
 //! kinds, as a Ledger does.
 
-use signer_proxy::tezos::PublicKey;
+use signer_proxy::tezos::{Curve, PublicKey};
 use tokio::task::JoinSet;
 
 use crate::harness::baker::Baker;
@@ -66,8 +66,8 @@ async fn a_ledger_alone_signs_every_slot_of_two_keys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_ledger_takes_over_when_a_tunnel_stalls_in_the_middle_of_a_signature() {
     let keys = ["--curve", "tz1"];
-    let homes = Homes::with(&[&keys[..], &LEDGER].concat(), SETTINGS, "").await;
-    let key = &homes.signers[0].keys()[0];
+    let mut homes = Homes::with(&[&keys[..], &LEDGER].concat(), SETTINGS, "").await;
+    let key = homes.signers[0].key(Curve::Ed25519);
     let (signed, ()) = tokio::join!(bake(&homes.baker, homes.signers[0].keys(), 3), async {
         // The fourth is the block of the second level.
         homes.signers[0].received(4).await;
@@ -77,10 +77,11 @@ async fn a_second_ledger_takes_over_when_a_tunnel_stalls_in_the_middle_of_a_sign
 
     // The first home lives again; what it signed while nobody heard it is a position it will not sign twice.
     homes.tunnels[0].resume();
+    homes.tunnels[0].open().await;
     homes.proxy.until_signers(&NAMES, "up").await;
     for kind in Kind::ALL {
         let bytes = slot(kind, FLOOR + 4, 0).bytes(key.curve(), 1);
-        homes.baker.sign(key, &bytes).await.signature();
+        homes.baker.sign(&key, &bytes).await.signature();
     }
     homes.assert_clean(signed);
 }

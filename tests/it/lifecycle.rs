@@ -43,8 +43,8 @@ async fn told_to_end_it_still_holds_what_waits_for_a_signer() {
     let mut all = Direct::with(&[&[]], "", "[deadline]\nconsensus = \"15s\"").await;
     let key = all.key(Curve::Ed25519);
     let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
-    let stall = serde_json::json!({"stall": "all"});
-    all.signers[0].faults(&stall).await;
+    let gone = serde_json::json!({"reset": "all"});
+    all.signers[0].faults(&gone).await;
     all.proxy.until_signers(&NAMES[..1], "down").await;
     let baker = all.baker.clone();
     let (outcome, ()) = tokio::join!(baker.sign(&key, &bytes), async {

@@ -6,11 +6,17 @@ use signer_proxy::dev_signer::log::Event;
 use signer_proxy::tezos::Curve;
 use tokio::time::Instant;
 
+use crate::harness::baker::Baker;
+use crate::harness::checker::assert_clean;
+use crate::harness::config::Config;
 use crate::harness::direct::{FLOOR, NAMES};
 use crate::harness::homes::Homes;
 use crate::harness::load::Load;
 use crate::harness::payload::attestation;
-use crate::harness::scene::turn;
+use crate::harness::proxy::Proxy;
+use crate::harness::scene::{Scene, turn};
+use crate::harness::signer::Signer;
+use crate::harness::sshd::Sshd;
 use crate::harness::tunnel::Tunnel;
 use crate::harness::wait::lasts;
 
@@ -84,28 +90,74 @@ async fn nothing_is_lost_when_both_tunnels_are_gone_for_less_than_the_deadline()
     homes.assert_clean(COUNT);
 }
 
+/// One home behind a forwarded Unix socket, with a first session that is open.
+struct Forwarded {
+    baker: Baker,
+    proxy: Proxy,
+    session: Tunnel,
+    signer: Signer,
+    sshd: Sshd,
+    scene: Scene,
+}
+
+impl Forwarded {
+    async fn start() -> Self {
+        let scene = Scene::new();
+        let sshd = Sshd::start(&scene).await;
+        let signer = Signer::start(&scene, NAMES[0], &[]).await;
+        let mut session = Self::session(&scene, &sshd, &signer, "first session");
+        session.open().await;
+        let config = Config::new(&scene).table("[deadline]\nconsensus = \"15s\"");
+        let config = config.keys(signer.keys());
+        let mut proxy = Proxy::new(config.signer(NAMES[0], 1, "", &[session.url()]));
+        proxy.init(signer.keys(), FLOOR).await;
+        proxy.start().await;
+        proxy.until_signers(&NAMES[..1], "up").await;
+        Self {
+            baker: proxy.baker(signer.keys()),
+            proxy,
+            session,
+            signer,
+            sshd,
+            scene,
+        }
+    }
+
+    /// Another session with the same socket; not open yet.
+    fn another(&self) -> Tunnel {
+        Self::session(&self.scene, &self.sshd, &self.signer, "second session")
+    }
+
+    fn session(scene: &Scene, sshd: &Sshd, signer: &Signer, name: &str) -> Tunnel {
+        Tunnel::unix(sshd, name, scene.socket("home-a.sock"), signer.port())
+    }
+
+    async fn sign(&self, level: u32) {
+        let key = self.signer.key(Curve::P256);
+        let bytes = attestation(level).bytes(Curve::P256, 1);
+        self.baker.sign(&key, &bytes).await.signature();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_session_takes_the_socket_of_a_stalled_one_at_once() {
-    let mut homes = Homes::start("").await;
-    let (socket, target) = (homes.scene.socket("home-a"), homes.signers[0].port());
-    let tunnel = |name| Tunnel::unix(&homes.sshd, name, socket.clone(), target);
-    let (mut stale, mut fresh) = (tunnel("stale"), tunnel("fresh"));
-    stale.open().await;
+    let home = Forwarded::start().await;
+    home.sign(FLOOR + 1).await;
+    home.session.stall();
+    let mut second = home.another();
+    second.open().await;
+    home.sign(FLOOR + 2).await;
+    assert_clean(&[&home.signer], 2);
+}
 
-    homes.proxy.stop().await;
-    let port = homes.tunnels[0].url();
-    homes.proxy.config.replace(&port, &stale.url());
-    homes.tunnels[1].kill();
-    homes.proxy.start().await;
-    homes.proxy.until_signers(&NAMES[..1], "up").await;
-    let key = homes.signers[0].key(Curve::P256);
-    let vote = |level| attestation(level).bytes(Curve::P256, 1);
-    homes.baker.sign(&key, &vote(FLOOR + 1)).await.signature();
-
-    stale.stall();
-    fresh.open().await;
-    homes.baker.sign(&key, &vote(FLOOR + 2)).await.signature();
-    homes.assert_clean(2);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_a_stalled_session_swallowed_is_asked_again_through_a_new_one() {
+    let home = Forwarded::start().await;
+    home.sign(FLOOR + 1).await;
+    home.session.stall();
+    let mut second = home.another();
+    tokio::join!(home.sign(FLOOR + 2), second.open());
+    assert_clean(&[&home.signer], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,19 +47,19 @@ async fn bake(baker: &Baker, keys: &[PublicKey], levels: u32) -> usize {
 async fn a_ledger_alone_signs_every_slot_of_two_keys() {
     let scene = Scene::new();
     let keys = ["--curve", "tz1,tz2"];
-    let signer = Signer::with_keys(&scene, "ledger", &[&keys[..], &LEDGER].concat()).await;
-    let url = format!("http://{}", signer.address());
+    let ledger = Signer::with_keys(&scene, "ledger", &[&keys[..], &LEDGER].concat()).await;
+    let url = format!("http://{}", ledger.address());
     let config = Config::new(&scene)
-        .keys(signer.keys())
+        .keys(ledger.keys())
         .signer(NAMES[0], 1, SETTINGS, &[url]);
     let mut proxy = Proxy::new(config);
-    proxy.init(signer.keys(), FLOOR).await;
+    proxy.init(ledger.keys(), FLOOR).await;
     proxy.start().await;
     proxy.until_signers(&NAMES[..1], "up").await;
-    let signed = bake(&proxy.baker(signer.keys()), signer.keys(), 2).await;
-    assert_clean(&[&signer], signed);
+    let signed = bake(&proxy.baker(ledger.keys()), ledger.keys(), 2).await;
+    assert_clean(&[&ledger], signed);
     // Every slot was asked for once: a repeat would have been refused and cost its slot.
-    let counts = signer.counts().await;
+    let counts = ledger.counts().await;
     assert_eq!(counts.sign, u64::try_from(signed).unwrap());
 }
 

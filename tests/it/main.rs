@@ -20,6 +20,7 @@ mod harness;
 mod crash;
 mod double_sign;
 mod errors;
+mod failover;
 mod ledger;
 mod lifecycle;
 mod mutated;

@@ -1,5 +1,7 @@
 //! Damaged payloads and payloads from a far future.
 
+use std::fmt::Write as _;
+
 use signer_proxy::dev_signer::log::Event;
 use signer_proxy::tezos::{Curve, PublicKey};
 
@@ -33,8 +35,8 @@ fn vectors() -> Vec<Vector> {
 
 fn parse(line: &'static str) -> Vector {
     let words: Vec<_> = line.split(' ').collect();
-    let curve = Curve::ALL.into_iter();
-    let curve = curve.filter(|curve| curve.name() == words[1]).next();
+    let mut curves = Curve::ALL.into_iter();
+    let curve = curves.find(|curve| curve.name() == words[1]);
     Vector {
         name: words[0],
         curve: curve.unwrap(),
@@ -124,7 +126,7 @@ async fn start(scene: &Scene) -> (Signer, Proxy) {
     let mut tables = "[guard]\nlevel-gap = 1000000".to_owned();
     for chain in &chains {
         arguments.extend(["--chain", *chain]);
-        tables += &format!("\n[[chain]]\nid = \"{chain}\"");
+        write!(tables, "\n[[chain]]\nid = \"{chain}\"").unwrap();
     }
     let signer = Signer::with_keys(scene, NAMES[0], &arguments).await;
     let url = format!("http://{}", signer.address());

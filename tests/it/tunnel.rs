@@ -93,7 +93,8 @@ async fn nothing_is_lost_when_both_tunnels_are_gone_for_less_than_the_deadline()
 /// One home behind a forwarded Unix socket, with a first session that is open.
 struct Forwarded {
     baker: Baker,
-    proxy: Proxy,
+    // Named for Drop alone.
+    _proxy: Proxy,
     session: Tunnel,
     signer: Signer,
     sshd: Sshd,
@@ -115,7 +116,7 @@ impl Forwarded {
         proxy.until_signers(&NAMES[..1], "up").await;
         Self {
             baker: proxy.baker(signer.keys()),
-            proxy,
+            _proxy: proxy,
             session,
             signer,
             sshd,

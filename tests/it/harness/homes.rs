@@ -18,9 +18,9 @@ pub(crate) struct Homes {
     pub(crate) proxy: Proxy,
     pub(crate) tunnels: [Tunnel; 2],
     pub(crate) signers: [Signer; 2],
-    pub(crate) sshd: Sshd,
-    // Last, so that it outlives what writes into it.
-    pub(crate) scene: Scene,
+    // Named for Drop alone; the folders last, because they outlive what writes into them.
+    _sshd: Sshd,
+    _scene: Scene,
 }
 
 impl Homes {
@@ -57,8 +57,8 @@ impl Homes {
             proxy,
             tunnels,
             signers,
-            sshd,
-            scene,
+            _sshd: sshd,
+            _scene: scene,
         }
     }
 

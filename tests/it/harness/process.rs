@@ -26,7 +26,6 @@ pub(crate) struct Process {
 pub(crate) enum Order {
     Continue,
     Interrupt,
-    Kill,
     Stop,
     Terminate,
 }
@@ -79,7 +78,6 @@ impl Process {
         let signal = match order {
             Order::Continue => "CONT",
             Order::Interrupt => "INT",
-            Order::Kill => "KILL",
             Order::Stop => "STOP",
             Order::Terminate => "TERM",
         };

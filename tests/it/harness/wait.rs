@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// Longer than anything healthy takes on a busy machine; only a hang reaches it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -21,10 +21,8 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
             }
         }
     };
-    match timeout(PATIENCE, seen).await {
-        Ok(seen) => seen,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
+    let seen = timeout(PATIENCE, seen).await;
+    seen.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// Ends when an outage that began at `since` has lasted for `length`: the one thing that is a matter of

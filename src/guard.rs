@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::settings::{Chain, Guard as Limits};
+use crate::settings::Chain;
 use crate::tezos::{Digest, Payload, PublicKeyHash, Scheme, Signature};
 
 pub use horizon::{Head, TooFar};
@@ -57,23 +57,23 @@ pub enum ClaimError {
 pub struct SigningGuard {
     store: Arc<dyn WatermarkStore>,
     chains: Vec<Chain>,
-    limits: Limits,
+    level_gap: u32,
     node_head: tokio::sync::watch::Receiver<Option<crate::tezos::Level>>,
 }
 
 impl SigningGuard {
-    /// A guard that decides by `store`. `node_head` is the head of the configured node, if there is one.
+    /// A guard that decides by `store`. `level_gap` is `guard.level-gap`; `node_head` is the head of the configured node, if there is one.
     #[must_use]
     pub fn new(
         store: Arc<dyn WatermarkStore>,
         chains: Vec<Chain>,
-        limits: Limits,
+        level_gap: u32,
         node_head: tokio::sync::watch::Receiver<Option<crate::tezos::Level>>,
     ) -> Self {
         Self {
             store,
             chains,
-            limits,
+            level_gap,
             node_head,
         }
     }
@@ -123,14 +123,7 @@ impl SigningGuard {
             return Ok(());
         };
         let node = *self.node_head.borrow();
-        horizon::check(
-            slot.position.level,
-            head,
-            now,
-            chain,
-            self.limits.level_gap,
-            node,
-        )?;
+        horizon::check(slot.position.level, head, now, chain, self.level_gap, node)?;
         Ok(())
     }
 

@@ -23,6 +23,7 @@ use crate::settings::{Auth, Chain, Deadline, Key};
 use crate::signer::{Attempts, Prober, Roster};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
+use crate::tezos::VoteLayout;
 
 pub use flight::Flights;
 pub use respond::refusals;
@@ -46,6 +47,8 @@ pub struct Proxy {
     pub cache: Arc<MetadataCache>,
     /// Chains that are signed for.
     pub chains: Vec<Chain>,
+    /// Layouts of votes that this program does not know.
+    pub vote_layouts: Vec<VoteLayout>,
     /// Policies of keys; empty means the default policy for every key.
     pub keys: Vec<Key>,
     /// Bakers that may ask.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tezos::{ChainId, ConsensusKind, PublicKey, PublicKeyHash};
+use crate::tezos::{ChainId, ConsensusKind, PublicKey, PublicKeyHash, VoteLayout};
 
 /// Everything that one `run` needs.
 #[derive(Clone, Debug)]
@@ -84,8 +84,10 @@ pub struct Chain {
 }
 
 /// `[guard]`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Guard {
+    /// `[[guard.vote-layout]]`: votes that this program does not know.
+    pub vote_layouts: Vec<VoteLayout>,
     /// `level-gap`: levels above the highest claim of a key that are allowed at once.
     pub level_gap: u32,
 }

@@ -5,10 +5,11 @@
 
 use jiff::Timestamp;
 
-/// The wall-clock time now.
+/// The wall-clock time now, in whole milliseconds: what memory shows is what the disk will.
 #[must_use]
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    let exact = Timestamp::now();
+    Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
 }
 
 /// Hours, minutes and seconds in UTC, as error sentences print them: `05:24:11`.

@@ -65,7 +65,7 @@ pub(super) async fn proxy(
         guard: SigningGuard::new(
             Arc::new(store),
             settings.chains.clone(),
-            settings.guard,
+            settings.guard.level_gap,
             node_head,
         ),
         attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics)),
@@ -73,6 +73,7 @@ pub(super) async fn proxy(
         prober,
         cache,
         chains: settings.chains.clone(),
+        vote_layouts: settings.guard.vote_layouts.clone(),
         keys: settings.keys.clone(),
         auth: settings.auth.clone(),
         deadline: settings.deadline,

@@ -37,6 +37,11 @@ pub(super) fn text(settings: &Settings) -> String {
     }
     out.table("[guard]");
     out.key("level-gap", settings.guard.level_gap);
+    for layout in &settings.guard.vote_layouts {
+        out.table("[[guard.vote-layout]]");
+        out.key("tag", layout.tag);
+        out.key("level-offset", layout.level_offset);
+    }
     out.table("[deadline]");
     match settings.deadline.consensus {
         Some(limit) => out.key("consensus", duration(limit)),

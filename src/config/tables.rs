@@ -15,7 +15,7 @@ use super::{keys, signers, url};
 use crate::settings::{
     Admin, Chain, Deadline, Guard, Listen, Node, Probe, Settings, SignerUrl, State,
 };
-use crate::tezos::ChainId;
+use crate::tezos::{ChainId, VoteLayout};
 
 /// The baker's port: 6732 and 7732 are those of octez-signer itself.
 const DEFAULT_HTTP: SocketAddr = local(6733);
@@ -35,6 +35,10 @@ const ROUND_INCREMENT: RangeInclusive<Duration> = Duration::ZERO..=Duration::fro
 
 /// Levels above the highest claim that are allowed at once.
 const DEFAULT_LEVEL_GAP: u32 = 1000;
+/// Any byte.
+const VOTE_TAG: RangeInclusive<u8> = 0..=255;
+/// Behind the tag, and near: the level is among the first fields of a vote.
+const LEVEL_OFFSET: RangeInclusive<usize> = 38..=128;
 /// Levels are signed 32-bit integers on the wire.
 const LEVEL_GAP: RangeInclusive<u32> = 1..=2_147_483_647;
 
@@ -201,9 +205,29 @@ fn chain(table: &mut Table<'_, '_>, seen: &mut BTreeMap<ChainId, String>) -> Opt
 /// `[guard]`
 fn guard(table: &mut Table<'_, '_>) -> Guard {
     let level_gap = table.integer("level-gap", &LEVEL_GAP);
+    let mut seen = BTreeMap::new();
+    let layouts = table.tables("vote-layout", |table, _| vote_layout(table, &mut seen));
     Guard {
+        vote_layouts: layouts.into_iter().flatten().collect(),
         level_gap: level_gap.map_or(DEFAULT_LEVEL_GAP, |at| at.value),
     }
+}
+
+/// `[[guard.vote-layout]]`
+fn vote_layout(table: &mut Table<'_, '_>, seen: &mut BTreeMap<u8, String>) -> Option<VoteLayout> {
+    table.require("tag", "write the byte at offset 37 of such a vote");
+    table.require(
+        "level-offset",
+        "write where the level begins, counted from the first byte",
+    );
+    let tag = table.integer("tag", &VOTE_TAG);
+    let level_offset = table.integer("level-offset", &LEVEL_OFFSET);
+    let (tag, level_offset) = (tag?, level_offset?.value);
+    table.unique(seen, &tag, "write one [[guard.vote-layout]] for it");
+    Some(VoteLayout {
+        tag: tag.value,
+        level_offset,
+    })
 }
 
 /// `[deadline]`

@@ -69,7 +69,7 @@ impl Work {
 pub(super) async fn sign(proxy: &Arc<Proxy>, request: SignRequest) -> Result<String, ProxyError> {
     let begun = Instant::now();
     let curve = request.key.curve();
-    let (kind, result) = match Payload::decode(curve, &request.bytes) {
+    let (kind, result) = match Payload::decode_with(curve, &request.bytes, &proxy.vote_layouts) {
         Ok(payload) => {
             let kind = kind_name(&payload);
             (kind, admit_and_sign(proxy, request, payload, begun).await)

@@ -36,6 +36,10 @@ use tally::{Next, Tally};
 
 /// Requests of one slot that may have reached a signer, at most.
 const MAX_FORWARDS: usize = 6;
+/// No attempt is overdue before this; in general before twice its delay.
+const OVERDUE: Duration = Duration::from_millis(500);
+/// Pause between looks at an overdue attempt.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// No request lives this long.
 const NEVER: Duration = Duration::from_hours(1);
 /// Before another *signer* is asked for a block whose key does not sign deterministically: a second
@@ -121,6 +125,8 @@ struct Running {
     path: Arc<Path>,
     sent: Sent,
     begun: Instant,
+    /// From then on it may have been swallowed.
+    overdue: Instant,
     path_at_start: PathState,
     signer_at_start: SignerState,
 }
@@ -247,11 +253,11 @@ impl<'a> Operation<'a> {
             return far;
         }
         let candidates = self.attempts.roster.candidates(self.key, self.position);
-        let busy = |path: &Arc<Path>| self.alive.values().any(|r| Arc::ptr_eq(&r.path, path));
+        let busy = |path: &Arc<Path>| self.is_busy(path, now);
         // A path that is down gets a try when nothing else is under way, never a companion's part.
         let desperate = self.alive.is_empty();
         let (signer, path) = match self.tally.next(&candidates, busy, desperate, now) {
-            Next::Nothing => return far,
+            Next::Nothing => return self.overdue_at(now).unwrap_or(far),
             Next::NotBefore(at) => return at,
             Next::Ready(signer, path) => (signer, path),
         };
@@ -262,6 +268,31 @@ impl<'a> Operation<'a> {
         self.start(signer, path, now);
         // The one just started sets the delay of the one after it.
         now
+    }
+
+    /// Whether another attempt on `path` would be of no use. One that is overdue while the path answers
+    /// others was swallowed, by a session that ended for instance: it is asked again, once.
+    fn is_busy(&self, path: &Arc<Path>, now: Instant) -> bool {
+        let mut mine = self
+            .alive
+            .values()
+            .filter(|running| Arc::ptr_eq(&running.path, path));
+        match (mine.next(), mine.next()) {
+            (None, _) => false,
+            (Some(only), None) => now < only.overdue || !path.answered_since(only.begun),
+            (Some(_), Some(_)) => true,
+        }
+    }
+
+    /// When to see whether an overdue attempt was swallowed.
+    fn overdue_at(&self, now: Instant) -> Option<Instant> {
+        let first = self.alive.values().map(|running| running.overdue).min()?;
+        // Answers to others are no change of state: look now and then.
+        Some(if first > now {
+            first
+        } else {
+            now.checked_add(LOOK_AGAIN)?
+        })
     }
 
     /// When an attempt at `signer` may start: at once if nothing is alive, or only on paths that have been
@@ -318,6 +349,9 @@ impl<'a> Operation<'a> {
             path: Arc::clone(&path),
             sent: sent.clone(),
             begun: now,
+            overdue: now
+                .checked_add(delay.saturating_mul(2).max(OVERDUE))
+                .unwrap_or(now),
         };
         self.alive.insert(id, running);
         self.running.spawn(async move {

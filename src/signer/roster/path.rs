@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::settings::{Path as PathSettings, SignerUrl};
 use crate::task::Tasks;
@@ -22,6 +23,7 @@ pub struct Path {
     health: Mutex<PathHealth>,
     round_trip: Mutex<Option<Duration>>,
     revivals: AtomicU64,
+    last_answer: Mutex<Option<Instant>>,
 }
 
 impl Path {
@@ -32,6 +34,7 @@ impl Path {
             health: Mutex::new(PathHealth::new(now)),
             round_trip: Mutex::new(None),
             revivals: AtomicU64::new(0),
+            last_answer: Mutex::new(None),
         }
     }
 
@@ -74,6 +77,16 @@ impl Path {
         self.revivals.load(Ordering::Acquire)
     }
 
+    /// Whether anything was answered on it after `instant`.
+    #[must_use]
+    pub fn answered_since(&self, instant: Instant) -> bool {
+        let last = *self
+            .last_answer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last > instant)
+    }
+
     /// Smoothed round trip of probes.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
@@ -99,6 +112,13 @@ impl Path {
     }
 
     pub(super) fn observe(&self, observation: Observation, now: Timestamp) -> Option<Transition> {
+        if matches!(observation, Observation::Hit) {
+            let mut last = self
+                .last_answer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *last = Some(Instant::now());
+        }
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let transition = health.observe(observation, now)?;
         drop(health);

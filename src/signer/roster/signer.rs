@@ -1,11 +1,12 @@
 //! One device: its paths, queue, latency and state.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::settings::Signer as SignerSettings;
 use crate::task::Tasks;
@@ -20,6 +21,9 @@ use super::Path;
 
 /// Requests given up in a row that make a signer suspect.
 const ABANDONED_TO_SUSPECT: usize = 2;
+
+/// A signature is given at least this long before a silent signer counts as unwell.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The state of a signer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +88,8 @@ pub struct Signer {
     queue: Arc<DeviceQueue>,
     latency: Mutex<Latency>,
     served: Mutex<HashMap<PublicKeyHash, Served>>,
-    in_flight: AtomicUsize,
+    /// When each signature under way began.
+    in_flight: Mutex<Vec<Instant>>,
     current: Mutex<Current>,
     draining: Mutex<Option<Timestamp>>,
     blame: Mutex<Blame>,
@@ -95,11 +100,17 @@ pub struct Signer {
 
 /// A signature under way at a signer; ends when dropped.
 #[derive(Debug)]
-pub(in crate::signer) struct InFlight(Arc<Signer>);
+pub(in crate::signer) struct InFlight {
+    signer: Arc<Signer>,
+    begun: Instant,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+        let mut in_flight = lock(&self.signer.in_flight);
+        if let Some(index) = in_flight.iter().position(|begun| *begun == self.begun) {
+            in_flight.swap_remove(index);
+        }
     }
 }
 
@@ -135,7 +146,7 @@ impl Signer {
             queue,
             latency: Mutex::default(),
             served: Mutex::default(),
-            in_flight: AtomicUsize::new(0),
+            in_flight: Mutex::default(),
             current: Mutex::new(current),
             draining: Mutex::new(None),
             blame: Mutex::default(),
@@ -196,10 +207,13 @@ impl Signer {
             .unwrap_or(Served::Unknown)
     }
 
-    /// Whether a signature is under way: then a missed probe may only mean a busy device.
+    /// Whether a signature is under way and not overdue: then a missed probe may only mean a busy device.
     #[must_use]
     pub fn is_signing(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) > 0
+        let patience = self.usual_latency().saturating_mul(3).max(LEAST_PATIENCE);
+        lock(&self.in_flight)
+            .iter()
+            .any(|begun| begun.elapsed() < patience)
     }
 
     /// The usual time of a signature: its 95th percentile, at least 50 ms, 400 ms before the first.
@@ -264,8 +278,12 @@ impl Signer {
     }
 
     pub(in crate::signer) fn begin_signing(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
-        InFlight(Arc::clone(self))
+        let begun = Instant::now();
+        lock(&self.in_flight).push(begun);
+        InFlight {
+            signer: Arc::clone(self),
+            begun,
+        }
     }
 
     pub(in crate::signer) fn add_latency(&self, sample: Duration) {

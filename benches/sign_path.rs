@@ -168,8 +168,9 @@ fn start_proxy(folder: &Path, signer: &str, key: &str) -> (Process, String, Dura
     let config = folder.join("config.toml");
     let state = folder.join("state");
     let text = format!(
-        "[listen]\nhttp = \"{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = {state:?}\n\
-         [[key]]\nhash = \"{key}\"\n[[signer]]\nname = \"bench\"\n[[signer.path]]\nurl = \"http://{signer}\"\n"
+        "[listen]\nhttp = \"{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"{}\"\n\
+         [[key]]\nhash = \"{key}\"\n[[signer]]\nname = \"bench\"\n[[signer.path]]\nurl = \"http://{signer}\"\n",
+        state.display()
     );
     std::fs::write(&config, text).unwrap();
     let init = Command::new(BIN)

@@ -93,9 +93,9 @@ fn init(node: Node) -> (Output, String) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let config = folder.path().join("config.toml");
     let text = format!(
-        "[state]\ndirectory = {:?}\n[[key]]\nhash = \"{KEY}\"\n[[signer]]\nname = \"a\"\n[[signer.path]]\n\
+        "[state]\ndirectory = \"{}\"\n[[key]]\nhash = \"{KEY}\"\n[[signer]]\nname = \"a\"\n[[signer.path]]\n\
          url = \"http://127.0.0.1:1\"\n",
-        folder.path().join("state")
+        folder.path().join("state").display()
     );
     std::fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();

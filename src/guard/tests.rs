@@ -8,7 +8,7 @@ mod properties;
 mod refusals;
 
 use crate::fixture::{at, second};
-use crate::settings::{Chain, Guard as Limits};
+use crate::settings::Chain;
 use crate::store::{DirectoryLock, EmbeddedStore};
 use crate::tezos::ConsensusKind;
 
@@ -49,12 +49,7 @@ impl Home {
         let lock = DirectoryLock::acquire(self.folder.path()).unwrap();
         let store = EmbeddedStore::open(lock, pin.map(str::to_owned), |_| ());
         let (_, node) = tokio::sync::watch::channel(None);
-        SigningGuard::new(
-            Arc::new(store),
-            vec![mainnet()],
-            Limits { level_gap: 1_000 },
-            node,
-        )
+        SigningGuard::new(Arc::new(store), vec![mainnet()], 1_000, node)
     }
 }
 

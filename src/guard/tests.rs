@@ -1,5 +1,9 @@
 //! What the guard promises, each sentence a test: the decision alone, the far-future limit, and both
 //! over the real store on a real disk.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers of these tests are small, and an overflow would fail them"
+)]
 
 mod durable;
 mod horizon;

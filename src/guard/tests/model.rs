@@ -33,7 +33,8 @@ impl History {
         if self.raised.is_empty() {
             return Expected::NoWatermark;
         }
-        for (_, digest, scheme) in self.granted.iter().filter(|grant| grant.0 == position) {
+        let grant = self.granted.iter().find(|grant| grant.0 == position);
+        if let Some((_, digest, scheme)) = grant {
             if *digest != asked.digest {
                 return Expected::Conflict;
             }

@@ -9,7 +9,7 @@ use super::Home;
 fn refused(state: Option<&StreamState>, candidate: &Candidate) -> Refusal {
     match decide(state, candidate) {
         Verdict::Refused(refusal) => refusal,
-        other => panic!("{other:?}"),
+        other @ (Verdict::Again | Verdict::Fresh | Verdict::Recorded(_)) => panic!("{other:?}"),
     }
 }
 

@@ -4,46 +4,59 @@
 //! can be taken back by a power cut. `run` never makes a store: [`EmbeddedStore::open`] leaves an
 //! absent one absent, and the first [`WatermarkStore::raise`] creates it.
 
-use std::collections::HashMap;
+mod disk;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
+use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{
     Answer, Candidate, Condition, Head, Raise, Record, Row, Slot, StoreError, StoreFuture,
-    StoreReport, Stream, StreamReport, StreamState, WatermarkStore,
+    StoreReport, StreamReport, WatermarkStore,
 };
 use crate::tezos::{ChainId, PublicKeyHash};
 
-use super::committer::{
-    Committer, FLOORS, Memory, OnCommit, Operation, QUEUE, ROWS, Reply, load_all, read, write,
-};
+use super::committer::{Committer, Memory, OnCommit, Operation, QUEUE, Reply, read, write};
 use super::file;
 use super::lock::DirectoryLock;
+use disk::{create_file, new_lineage, read_file};
 
-const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 const STORE_FILE: &str = "watermarks.redb";
-/// Format of the file; an older program refuses a newer one.
-const FORMAT: &str = "1";
-/// The whole store is far smaller; redb's own default cache would be 1 GiB.
-const CACHE_BYTES: usize = 4 << 20;
 
 /// The embedded store. Dropping it ends the committer after what is queued.
 pub struct EmbeddedStore {
-    lock: DirectoryLock,
     pin: Option<String>,
     memory: Memory,
     refusing: Arc<RwLock<Option<String>>>,
     lineage: RwLock<Option<String>>,
     /// Present once there is a store file.
     queue: RwLock<Option<mpsc::Sender<Operation>>>,
-    /// One creation at a time.
-    creating: Mutex<()>,
+    /// One creation at a time; holds the committer's thread.
+    committer: Mutex<Option<JoinHandle<()>>>,
     on_commit: OnCommit,
+    lock: DirectoryLock,
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        // The next process copies the file as soon as the directory is free, and must not do so
+        // under the pen of this one. Waits for one commit at most.
+        *write(&self.queue) = None;
+        let committer = self
+            .committer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(committer) = committer.take()
+            && committer.join().is_err()
+        {
+            tracing::error!("committer panicked");
+        }
+    }
 }
 
 impl std::fmt::Debug for EmbeddedStore {
@@ -73,15 +86,15 @@ impl EmbeddedStore {
             refusing: Arc::default(),
             lineage: RwLock::new(None),
             queue: RwLock::new(None),
-            creating: Mutex::new(()),
+            committer: Mutex::default(),
             on_commit: Arc::new(on_commit),
         };
-        if store.path().exists()
-            && let Err(reason) = store.load()
-        {
+        let mut committer = store.committer();
+        if let Err(reason) = store.load_if_any(&mut committer) {
             tracing::error!(reason, "store refuses to sign");
             *write(&store.refusing) = Some(reason);
         }
+        drop(committer);
         store
     }
 
@@ -89,7 +102,25 @@ impl EmbeddedStore {
         self.lock.directory().join(STORE_FILE)
     }
 
-    fn load(&self) -> Result<(), String> {
+    fn committer(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load_if_any(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
+        // A file that cannot be looked at is not an absent one.
+        match self.path().try_exists() {
+            Ok(false) => Ok(()),
+            Ok(true) => self.load(committer),
+            Err(error) => Err(format!(
+                "the watermark store {} cannot be read: {error}",
+                self.path().display()
+            )),
+        }
+    }
+
+    fn load(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
         let path = self.path();
         let damaged = |what: &str| {
             format!(
@@ -114,10 +145,11 @@ impl EmbeddedStore {
                 path.display()
             ));
         }
-        self.start_committer(database)
+        *committer = Some(self.start_committer(database)?);
+        Ok(())
     }
 
-    fn start_committer(&self, database: Database) -> Result<(), String> {
+    fn start_committer(&self, database: Database) -> Result<JoinHandle<()>, String> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let committer = Committer {
             database,
@@ -125,7 +157,7 @@ impl EmbeddedStore {
             refusing: Arc::clone(&self.refusing),
             on_commit: Arc::clone(&self.on_commit),
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("watermark-committer".to_owned())
             .spawn(move || {
                 // Half-applied state must never be read again: a panic here ends the process.
@@ -136,15 +168,12 @@ impl EmbeddedStore {
             })
             .map_err(|error| format!("cannot start the committer thread: {error}"))?;
         *write(&self.queue) = Some(sender);
-        Ok(())
+        Ok(thread)
     }
 
     /// Creates the store file, unless there is one. Blocking.
     fn create(&self) -> Result<(), StoreError> {
-        let _one = self
-            .creating
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut committer = self.committer();
         if read(&self.queue).is_some() {
             return Ok(());
         }
@@ -157,7 +186,7 @@ impl EmbeddedStore {
         let lineage = new_lineage().map_err(failed)?;
         let lineage = self.pin.clone().unwrap_or(lineage);
         create_file(&self.path(), &lineage).map_err(failed)?;
-        self.load().map_err(StoreError::Unavailable)
+        self.load(&mut committer).map_err(StoreError::Unavailable)
     }
 
     async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
@@ -272,64 +301,5 @@ impl WatermarkStore for EmbeddedStore {
     }
 }
 
-type Loaded = (Database, String, HashMap<Stream, StreamState>);
-
-fn read_file(path: &Path) -> Result<Loaded, String> {
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .open(path)
-        .map_err(|error| error.to_string())?;
-    let (format, lineage) = read_meta(&database)?;
-    if format != FORMAT {
-        return Err(format!(
-            "its format is {format}, this program knows format {FORMAT}"
-        ));
-    }
-    let streams = load_all(&database)?;
-    Ok((database, lineage, streams))
-}
-
-fn read_meta(database: &Database) -> Result<(String, String), String> {
-    let transaction = database.begin_read().map_err(|e| e.to_string())?;
-    let meta = transaction.open_table(META).map_err(|e| e.to_string())?;
-    let value = |name: &str| -> Result<String, String> {
-        let value = meta.get(name).map_err(|e| e.to_string())?;
-        Ok(value.ok_or(format!("it has no {name}"))?.value().to_owned())
-    };
-    Ok((value("format")?, value("lineage")?))
-}
-
-/// Makes an empty store under a temporary name and renames it, so that a crash leaves none or a whole one.
-fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let temporary = path.with_extension("redb.making");
-    if temporary.exists() {
-        std::fs::remove_file(&temporary).map_err(|e| text(&e))?;
-    }
-    let database = Database::create(&temporary).map_err(|e| text(&e))?;
-    let mut transaction = database.begin_write().map_err(|e| text(&e))?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(|e| text(&e))?;
-    transaction.set_two_phase_commit(true);
-    {
-        let mut meta = transaction.open_table(META).map_err(|e| text(&e))?;
-        meta.insert("format", FORMAT).map_err(|e| text(&e))?;
-        meta.insert("lineage", lineage).map_err(|e| text(&e))?;
-        meta.insert("created", crate::time::now().to_string().as_str())
-            .map_err(|e| text(&e))?;
-        transaction.open_table(FLOORS).map_err(|e| text(&e))?;
-        transaction.open_table(ROWS).map_err(|e| text(&e))?;
-    }
-    transaction.commit().map_err(|e| text(&e))?;
-    drop(database);
-    std::fs::rename(&temporary, path).map_err(|e| text(&e))?;
-    let directory = path.parent().ok_or("the store has no directory")?;
-    file::sync_directory(directory).map_err(|e| text(&e))
-}
-
-fn new_lineage() -> Result<String, String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(hex::encode(bytes))
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The store on a disk that lies, breaks and loses power, and on files that others wrote.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers of these tests are small, and an overflow would fail them"
+)]
+
+mod damage;
+mod device;
+mod group;
+mod identity;
+mod outage;
+mod power;
+
+use redb::Database;
+
+use crate::fixture::{at, raise, second};
+use crate::guard::{StreamState, decide};
+use crate::tezos::ConsensusKind;
+
+use super::disk::{initialise, read_database};
+use super::*;
+use device::Device;
+
+const KINDS: [ConsensusKind; 3] = [
+    ConsensusKind::Attestation,
+    ConsensusKind::Block,
+    ConsensusKind::Preattestation,
+];
+
+/// A store in a folder.
+fn open(folder: &tempfile::TempDir) -> EmbeddedStore {
+    let lock = DirectoryLock::acquire(folder.path()).unwrap();
+    EmbeddedStore::open(lock, None, |_| ())
+}
+
+/// A store over a database that is not in the folder; only its lock is.
+fn open_over(folder: &tempfile::TempDir, database: Database) -> EmbeddedStore {
+    let store = open(folder);
+    let (database, lineage, streams) = read_database(database).unwrap();
+    *write(&store.lineage) = Some(lineage);
+    *write(&store.memory) = streams;
+    *store.committer() = Some(store.start_committer(database).unwrap());
+    store
+}
+
+fn database_on(device: &Device) -> Result<Database, redb::DatabaseError> {
+    Database::builder()
+        .set_cache_size(1 << 20)
+        .create_with_backend(device.clone())
+}
+
+/// A device with an empty store on it, closed in good order.
+fn device_with_store() -> Device {
+    let device = Device::default();
+    let database = database_on(&device).unwrap();
+    initialise(&database, "lineage").unwrap();
+    drop(database);
+    device
+}
+
+/// Floors at level 100 for all kinds.
+async fn raise_all(store: &EmbeddedStore) {
+    let raises = KINDS.map(|kind| raise(kind, at(100, 0)));
+    store.raise(raises.to_vec(), second(1_000)).await.unwrap();
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Whether `candidate` could still be signed in this state.
+fn is_allowed(state: Option<&StreamState>, candidate: &Candidate) -> bool {
+    use crate::guard::Verdict;
+    match decide(state, candidate) {
+        Verdict::Again | Verdict::Fresh | Verdict::Recorded(_) => true,
+        Verdict::Refused(_) => false,
+    }
+}

@@ -1,0 +1,117 @@
+//! Whose store it is: lineage, format, and who may have it open.
+
+use crate::fixture::{ask, record};
+use crate::guard::Answer;
+use crate::store::LockError;
+
+use super::*;
+
+fn open_pinned(folder: &tempfile::TempDir, pin: &str) -> EmbeddedStore {
+    let lock = DirectoryLock::acquire(folder.path()).unwrap();
+    EmbeddedStore::open(lock, Some(pin.to_owned()), |_| ())
+}
+
+#[tokio::test]
+async fn a_store_open_elsewhere_is_refused() {
+    let folder = crate::fixture::folder();
+    let _store = open(&folder);
+    let second = DirectoryLock::acquire(folder.path());
+    assert!(matches!(second, Err(LockError::Held { .. })), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_new_store_takes_the_pinned_lineage_and_another_has_its_own() {
+    let pinned = crate::fixture::folder();
+    let store = open_pinned(&pinned, "mine");
+    raise_all(&store).await;
+    assert_eq!(store.report().lineage.as_deref(), Some("mine"));
+    drop(store);
+    assert_eq!(
+        open_pinned(&pinned, "mine").report().condition,
+        Condition::Ready
+    );
+    let mut lineages = Vec::new();
+    for _ in 0..2 {
+        let folder = crate::fixture::folder();
+        let store = open(&folder);
+        raise_all(&store).await;
+        let lineage = store.report().lineage.unwrap();
+        assert_eq!(lineage.len(), 32);
+        lineages.push(lineage);
+    }
+    assert_ne!(lineages[0], lineages[1]);
+}
+
+#[tokio::test]
+async fn a_store_of_another_lineage_refuses_to_sign_and_says_which_it_is() {
+    let folder = crate::fixture::folder();
+    let signed = ask(at(101, 0), 1);
+    let store = open_pinned(&folder, "theirs");
+    raise_all(&store).await;
+    assert_eq!(store.claim(signed, second(1_000)).await, Ok(Answer::Permit));
+    store.record(signed, record(7)).await.unwrap();
+    drop(store);
+    let store = open_pinned(&folder, "mine");
+    let report = store.report();
+    assert_eq!(report.condition, Condition::Refusing);
+    assert_eq!(report.lineage.as_deref(), Some("theirs"));
+    let reason = report.reason.unwrap();
+    assert!(
+        reason.contains("has lineage theirs but state.lineage demands mine"),
+        "{reason}"
+    );
+    for candidate in [signed, ask(at(102, 0), 1)] {
+        let claim = store.claim(candidate, second(1_000)).await;
+        assert_eq!(claim, Err(StoreError::Unavailable(reason.clone())));
+    }
+    let raised = store
+        .raise(vec![raise(KINDS[0], at(900, 0))], second(1_000))
+        .await;
+    assert_eq!(raised, Err(StoreError::Unavailable(reason)));
+    // What it holds can be looked at, so that the operator sees what was mounted.
+    assert_eq!(store.streams().len(), KINDS.len());
+    drop(store);
+    assert_eq!(
+        open_pinned(&folder, "theirs").streams()[0].floor,
+        at(101, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_format_is_refused_by_name() {
+    let folder = crate::fixture::folder();
+    let store = open(&folder);
+    raise_all(&store).await;
+    drop(store);
+    let path = folder.path().join(STORE_FILE);
+    let database = Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta: redb::TableDefinition<'_, &str, &str> = redb::TableDefinition::new("meta");
+    transaction
+        .open_table(meta)
+        .unwrap()
+        .insert("format", "2")
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let store = open(&folder);
+    let report = store.report();
+    assert_eq!(report.condition, Condition::Refusing);
+    let reason = report.reason.unwrap();
+    assert!(
+        reason.contains("its format is 2, this program knows format 1"),
+        "{reason}"
+    );
+    let claim = store.claim(ask(at(900, 0), 1), second(1_000)).await;
+    assert_eq!(claim, Err(StoreError::Unavailable(reason)));
+}
+
+#[tokio::test]
+async fn a_half_made_store_is_made_anew() {
+    let folder = crate::fixture::folder();
+    std::fs::write(folder.path().join("watermarks.redb.making"), "torn").unwrap();
+    let store = open(&folder);
+    assert_eq!(store.report().condition, Condition::Absent);
+    raise_all(&store).await;
+    assert_eq!(store.report().condition, Condition::Ready);
+}

@@ -29,7 +29,12 @@ pub(super) fn read_file(path: &Path) -> Result<Loaded, String> {
     read_database(database)
 }
 
-pub(super) fn read_database(database: Database) -> Result<Loaded, String> {
+pub(super) fn read_database(mut database: Database) -> Result<Loaded, String> {
+    // Opening trusts the pages of a store that was closed in good order; a flipped bit would show as
+    // a lower floor. What it can mend holds no data of ours.
+    database
+        .check_integrity()
+        .map_err(|error| error.to_string())?;
     let (format, lineage) = read_meta(&database)?;
     if format != FORMAT {
         return Err(format!(

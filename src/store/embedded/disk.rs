@@ -58,6 +58,12 @@ fn read_meta(database: &Database) -> Result<(String, String), String> {
 /// Makes an empty store under a temporary name and renames it, so that a crash leaves none or a whole one.
 pub(super) fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
+    // A volume mounted late can bring a store that was not here at the start: never replace one.
+    if path.try_exists().map_err(|e| text(&e))? {
+        return Err(
+            "there is one now that was not there at the start; start the process anew".to_owned(),
+        );
+    }
     let temporary = path.with_extension("redb.making");
     if temporary.exists() {
         std::fs::remove_file(&temporary).map_err(|e| text(&e))?;

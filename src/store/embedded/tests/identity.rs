@@ -107,6 +107,34 @@ async fn a_store_of_a_newer_format_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_store_that_came_to_be_after_the_start_is_not_written_over() {
+    let (folder, elsewhere) = (crate::fixture::folder(), crate::fixture::folder());
+    let theirs = open(&elsewhere);
+    raise_all(&theirs).await;
+    let lineage = theirs.report().lineage;
+    drop(theirs);
+    let store = open(&folder);
+    assert_eq!(store.report().condition, Condition::Absent);
+    // As when its volume is mounted late.
+    std::fs::copy(
+        elsewhere.path().join(STORE_FILE),
+        folder.path().join(STORE_FILE),
+    )
+    .unwrap();
+    let raised = store
+        .raise(vec![raise(KINDS[0], at(1, 0))], second(1_000))
+        .await;
+    assert!(
+        matches!(raised, Err(StoreError::Unavailable(_))),
+        "{raised:?}"
+    );
+    drop(store);
+    let store = open(&folder);
+    assert_eq!(store.report().lineage, lineage);
+    assert_eq!(store.streams()[0].floor, at(100, 0));
+}
+
+#[tokio::test]
 async fn a_half_made_store_is_made_anew() {
     let folder = crate::fixture::folder();
     std::fs::write(folder.path().join("watermarks.redb.making"), "torn").unwrap();

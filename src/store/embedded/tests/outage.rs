@@ -23,12 +23,7 @@ async fn working(folder: &tempfile::TempDir) -> (Device, Arc<EmbeddedStore>, Can
 fn guard_over(store: &Arc<EmbeddedStore>) -> SigningGuard {
     let store: Arc<EmbeddedStore> = Arc::clone(store);
     let (_, node) = tokio::sync::watch::channel(None);
-    SigningGuard::new(
-        store,
-        Vec::new(),
-        crate::settings::Guard { level_gap: 1_000 },
-        node,
-    )
+    SigningGuard::new(store, Vec::new(), 1_000, node)
 }
 
 /// Fails at `fault`, and checks all that must hold from then on; returns whether the fault was met.

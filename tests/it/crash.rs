@@ -14,17 +14,16 @@ const SLOW: &[&str] = &["--latency-ms", "500", "--random-nonce"];
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_claim_and_release_it_signs_the_same_bytes_and_no_others() {
     let mut all = Direct::start(&[SLOW, SLOW]).await;
-    let mut received = 0;
     for (round, curve) in (0..).zip(CURVES.into_iter().cycle().take(8)) {
         let key = all.key(curve);
         let kind = Kind::ALL[round % Kind::ALL.len()];
         let level = FLOOR + 1 + u32::try_from(round).unwrap();
         let position = slot(kind, level, 0);
         let (ours, others) = (position.bytes(curve, 1), position.bytes(curve, 2));
-        received += 1;
+        let received = all.received().await;
         let baker = all.baker.clone();
         let (lost, ()) = tokio::join!(baker.sign(&key, &ours), async {
-            all.signers[0].received(received).await;
+            all.until_received(received + 1).await;
             all.proxy.kill9();
         });
         assert!(lost.signature.is_err(), "killed too late: {lost:?}");
@@ -34,7 +33,6 @@ async fn killed_between_claim_and_release_it_signs_the_same_bytes_and_no_others(
         let refusal = baker.sign(&key, &others).await.refusal(409);
         assert!(refusal.starts_with("[watermark]"), "{refusal}");
         let first = baker.sign(&key, &ours).await.signature();
-        received += 1;
         assert_eq!(baker.sign(&key, &ours).await.signature(), first);
         let refusal = baker.sign(&key, &others).await.refusal(409);
         assert!(refusal.starts_with("[watermark]"), "{refusal}");

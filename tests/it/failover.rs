@@ -76,7 +76,7 @@ async fn a_baker_that_hangs_up_finds_its_signature_when_it_asks_again() {
     let request = http::sized_post(address, &format!("/keys/{}", key.hash()), &body);
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    all.signers[0].received(1).await;
+    all.signers[0].until_received(1).await;
     drop(stream);
     until("the signature to be made", async || {
         let made = all.signers[0].count(key.hash(), Event::Signed).await;

@@ -70,7 +70,7 @@ async fn a_second_ledger_takes_over_when_a_tunnel_stalls_in_the_middle_of_a_sign
     let key = homes.signers[0].key(Curve::Ed25519);
     let (signed, ()) = tokio::join!(bake(&homes.baker, homes.signers[0].keys(), 3), async {
         // The fourth is the block of the second level.
-        homes.signers[0].received(4).await;
+        homes.signers[0].until_received(4).await;
         homes.tunnels[0].stall();
     });
     homes.assert_clean(signed);

@@ -24,7 +24,7 @@ async fn told_to_end_it_finishes_what_has_arrived_and_takes_nothing_new() {
         let bytes = block(FLOOR + 1).bytes(Curve::P256, 1);
         let baker = all.baker.clone();
         let (outcome, ()) = tokio::join!(baker.sign(&key, &bytes), async {
-            all.signers[0].received(1).await;
+            all.signers[0].until_received(1).await;
             all.proxy.order(order);
             until("the port to be closed", async || {
                 TcpStream::connect(baker.address()).await.err()

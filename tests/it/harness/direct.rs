@@ -8,6 +8,7 @@ use super::config::Config;
 use super::proxy::Proxy;
 use super::scene::Scene;
 use super::signer::Signer;
+use super::wait::until;
 
 /// The watermark that every key is given.
 pub(crate) const FLOOR: u32 = 1_000;
@@ -65,6 +66,23 @@ impl Direct {
 
     pub(crate) fn key(&self, curve: Curve) -> PublicKey {
         self.signers[0].key(curve)
+    }
+
+    /// How many payloads have arrived at all signers together.
+    pub(crate) async fn received(&self) -> usize {
+        let mut received = 0;
+        for signer in &self.signers {
+            received += signer.received().await;
+        }
+        received
+    }
+
+    /// Waits until `count` payloads in all have arrived anywhere.
+    pub(crate) async fn until_received(&self, count: usize) {
+        until(&format!("{count} payloads at the signers"), async || {
+            (self.received().await >= count).then_some(())
+        })
+        .await;
     }
 
     /// See [`checker::assert_clean`].

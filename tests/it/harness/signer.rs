@@ -124,14 +124,19 @@ impl Signer {
             .count()
     }
 
+    /// How many payloads have arrived.
+    pub(crate) async fn received(&self) -> usize {
+        let entries = self.entries().await;
+        let received = entries.iter();
+        received
+            .filter(|entry| entry.event == Event::Received)
+            .count()
+    }
+
     /// Waits until `count` payloads in all have arrived.
-    pub(crate) async fn received(&self, count: usize) {
+    pub(crate) async fn until_received(&self, count: usize) {
         until(&format!("{count} payloads at the signer"), async || {
-            let entries = self.entries().await;
-            let received = entries
-                .iter()
-                .filter(|entry| entry.event == Event::Received);
-            (received.count() >= count).then_some(())
+            (self.received().await >= count).then_some(())
         })
         .await;
     }

@@ -164,6 +164,29 @@ async fn a_drained_signer_is_left_alone_until_it_is_undrained() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drain_outlives_a_restart() {
+    let mut all = Direct::start(&[&[], &[]]).await;
+    all.proxy.command(&["drain", NAMES[0]], &[]).await.ok();
+    all.proxy.crash().await;
+    all.proxy.until_signers(&NAMES[..1], "draining").await;
+    let key = all.key(Curve::P256);
+    let bytes = attestation(FLOOR + 1).bytes(Curve::P256, 1);
+    all.baker.sign(&key, &bytes).await.signature();
+    assert_eq!(all.signers[0].counts().await.sign, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_request_after_a_start_is_held_until_a_signer_is_known() {
+    let mut all = Direct::cold(&[&["--get-latency-ms", "300"]], "", "").await;
+    all.proxy.init(all.signers[0].keys(), FLOOR).await;
+    all.proxy.start().await;
+    let key = all.key(Curve::Ed25519);
+    let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    all.baker.sign(&key, &bytes).await.signature();
+    all.assert_clean(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_with_no_proxy_running_is_a_problem_and_not_a_silence() {
     let all = Direct::cold(&[&[]], "", "").await;
     all.proxy.init(all.signers[0].keys(), FLOOR).await;

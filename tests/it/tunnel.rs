@@ -90,6 +90,77 @@ async fn nothing_is_lost_when_both_tunnels_are_gone_for_less_than_the_deadline()
     homes.assert_clean(COUNT);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_while_the_preferred_tunnel_flaps() {
+    let _turn = turn().await;
+    let mut homes = Homes::start("").await;
+    let load = Load::new(COUNT, RATE);
+    let (report, ()) = tokio::join!(load.run(&homes.baker, FLOOR), async {
+        for flap in 1..5 {
+            load.issued(flap * FAULT_AFTER).await;
+            homes.tunnels[0].kill();
+            homes.tunnels[0].open().await;
+        }
+    });
+    report.assert_all(COUNT);
+    homes.assert_clean(COUNT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_preferred_home_takes_over_again_only_after_it_has_been_good_for_a_while() {
+    let mut homes = Homes::start("").await;
+    let key = homes.signers[0].key(Curve::Secp256k1);
+    let vote = |level| attestation(level).bytes(Curve::Secp256k1, 1);
+    homes.tunnels[0].kill();
+    homes.proxy.until_signers(&NAMES[..1], "down").await;
+    homes.baker.sign(&key, &vote(FLOOR + 1)).await.signature();
+    homes.tunnels[0].open().await;
+    homes.proxy.until_signers(&NAMES, "up").await;
+    homes.baker.sign(&key, &vote(FLOOR + 2)).await.signature();
+    assert_eq!(signed(&homes, 0).await, 0);
+    let active = |status: &serde_json::Value| status["signers"][0]["active"] == true;
+    homes
+        .proxy
+        .until("the first home to be active", active)
+        .await;
+    homes.baker.sign(&key, &vote(FLOOR + 3)).await.signature();
+    assert_eq!((signed(&homes, 0).await, signed(&homes, 1).await), (1, 2));
+    homes.assert_clean(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_first_of_two_tunnels_to_one_signer_stalls_and_dies() {
+    let _turn = turn().await;
+    let scene = Scene::new();
+    let sshd = Sshd::start(&scene).await;
+    let signer = Signer::start(&scene, NAMES[0], &["--random-nonce"]).await;
+    let mut fibre = Tunnel::tcp(&sshd, "fibre", signer.port());
+    let mut mobile = Tunnel::unix(&sshd, "mobile", scene.socket("mobile.sock"), signer.port());
+    fibre.open().await;
+    mobile.open().await;
+    let urls = [fibre.url(), mobile.url()];
+    let config = Config::new(&scene).keys(signer.keys());
+    let mut proxy = Proxy::new(config.signer(NAMES[0], 1, "", &urls));
+    proxy.init(signer.keys(), FLOOR).await;
+    proxy.start().await;
+    proxy
+        .until("both paths to be up", |status| {
+            let paths = status["signers"][0]["paths"].as_array().unwrap();
+            paths.iter().all(|path| path["state"] == "up")
+        })
+        .await;
+    let baker = proxy.baker(signer.keys());
+    let load = Load::new(COUNT / 2, RATE);
+    let (report, ()) = tokio::join!(load.run(&baker, FLOOR), async {
+        load.issued(FAULT_AFTER / 2).await;
+        fibre.stall();
+        load.issued(FAULT_AFTER * 3 / 2).await;
+        fibre.kill();
+    });
+    report.assert_all(COUNT / 2);
+    assert_clean(&[&signer], COUNT / 2);
+}
+
 /// One home behind a forwarded Unix socket, with a first session that is open.
 struct Forwarded {
     baker: Baker,

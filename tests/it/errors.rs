@@ -2,17 +2,15 @@
 
 use serde_json::json;
 use signer_proxy::dev_signer::keys_from_seed;
-use signer_proxy::tezos::{Curve, Scheme, SecretKey, authentication_bytes, sign_body};
+use signer_proxy::tezos::{Curve, sign_body};
 
 use crate::harness::config::Config;
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::http;
-use crate::harness::payload::{attestation, block, preattestation};
+use crate::harness::payload::{attestation, block};
 use crate::harness::proxy::Proxy;
 use crate::harness::scene::Scene;
 use crate::harness::signer::Signer;
-use crate::harness::sshd::Sshd;
-use crate::harness::tunnel::Tunnel;
 
 const SHORT: &str = "[deadline]\nconsensus = \"1500ms\"";
 
@@ -215,122 +213,4 @@ async fn other_routes_methods_and_sizes_are_refused_in_the_octez_form() {
     let chunked = all.baker.post_body(&key, &long).await.unwrap();
     chunked.refusal(413);
     assert_eq!(all.signers[0].counts().await.sign, 0);
-}
-
-/// Signs as a baker does that is allowed to ask.
-fn proof(identity: &SecretKey, key: &signer_proxy::tezos::PublicKey, bytes: &[u8]) -> String {
-    let message = authentication_bytes(&key.hash(), bytes);
-    let proof = identity.sign(Scheme::Standard, &message);
-    let proof = proof.encode(identity.public_key().curve());
-    format!("?authentication={proof}&version=3")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unauthenticated_request_moves_no_floor_and_gets_no_replay() {
-    let [identity, stranger] = ["baker", "stranger"].map(|seed| {
-        let mut keys = keys_from_seed(seed, &[Curve::Ed25519]);
-        keys.remove(0)
-    });
-    let listed = identity.public_key().to_string();
-    let demanding = ["--authorized-key", &listed, "--demand-authentication"];
-    let auth = format!("[auth]\nauthorized-keys = [\"{listed}\"]");
-    let all = Direct::with(&[&demanding, &demanding], "", &auth).await;
-    let key = all.key(Curve::P256);
-    let vote = |level, fill| attestation(level).bytes(Curve::P256, fill);
-    let (far, near) = (vote(FLOOR + 900, 1), vote(FLOOR + 1, 1));
-    let floors = all.proxy.command(&["watermark", "show"], &[]).await.ok();
-
-    let none = all.baker.post(&key, "?version=3", &far).await.unwrap();
-    assert!(none.refusal(401).starts_with("[auth] "), "{none:?}");
-    for wrong in [proof(&stranger, &key, &far), proof(&identity, &key, &near)] {
-        let answer = all.baker.post(&key, &wrong, &far).await.unwrap();
-        assert!(answer.refusal(403).starts_with("[auth] "), "{answer:?}");
-    }
-    let after = all.proxy.command(&["watermark", "show"], &[]).await.ok();
-    assert_eq!(floors.stdout, after.stdout);
-    assert_eq!(all.signers[0].counts().await.sign, 0);
-
-    let list = all.baker.get("/authorized_keys").await.unwrap().json();
-    let hash = identity.public_key().hash().to_string();
-    assert_eq!(list, json!({"authorized_keys": [hash]}));
-    let baker = all.baker.clone().with_identity(identity);
-    let first = baker.sign(&key, &near).await.signature();
-    let none = all.baker.post(&key, "?version=3", &near).await.unwrap();
-    assert!(none.refusal(401).starts_with("[auth] "), "{none:?}");
-    assert_eq!(baker.sign(&key, &near).await.signature(), first);
-    all.assert_clean(1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signer_that_demands_what_the_proxy_cannot_check_is_not_asked() {
-    let identity = keys_from_seed("baker", &[Curve::Ed25519]).remove(0);
-    let listed = identity.public_key().to_string();
-    let demanding = ["--authorized-key", &listed, "--demand-authentication"];
-    let all = Direct::start(&[&demanding]).await;
-    let key = all.key(Curve::P256);
-    let bytes = attestation(FLOOR + 1).bytes(Curve::P256, 1);
-    let floors = all.proxy.command(&["watermark", "show"], &[]).await.ok();
-    let baker = all.baker.clone().with_identity(identity);
-    for query in ["?version=3".to_owned()] {
-        let refusal = all.baker.post(&key, &query, &bytes).await.unwrap();
-        let refusal = refusal.refusal(403);
-        assert!(refusal.starts_with("[auth] "), "{refusal}");
-        assert!(refusal.contains("authorized-keys"), "{refusal}");
-    }
-    let refusal = baker.sign(&key, &bytes).await.refusal(403);
-    assert!(refusal.contains(NAMES[0]), "{refusal}");
-    let after = all.proxy.command(&["watermark", "show"], &[]).await.ok();
-    assert_eq!(floors.stdout, after.stdout);
-    assert_eq!(all.signers[0].counts().await.sign, 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_path_that_shows_another_key_is_ejected_with_that_cause() {
-    let all = Direct::start(&[&[], &[]]).await;
-    all.signers[0]
-        .faults(&json!({"wrong_public_key": true}))
-        .await;
-    all.proxy.until_signers(&NAMES[..1], "down").await;
-    let signer = all.proxy.signer(NAMES[0]).await;
-    let path = &signer["paths"][0];
-    assert_eq!(path["state"], "down", "{signer}");
-    for cause in [&signer["cause"], &path["cause"]] {
-        let cause = cause.as_str().unwrap();
-        assert!(cause.contains("public key"), "{signer}");
-    }
-    let key = all.key(Curve::Bls);
-    let bytes = preattestation(FLOOR + 1).bytes(Curve::Bls, 1);
-    all.baker.sign(&key, &bytes).await.signature();
-    assert_eq!(all.signers[0].counts().await.sign, 0);
-    all.signers[0].heal().await;
-    all.proxy.until_signers(&NAMES, "up").await;
-    all.assert_clean(1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tunnel_that_leads_back_to_the_proxy_is_found_out() {
-    let scene = Scene::new();
-    let sshd = Sshd::start(&scene).await;
-    let signer = Signer::start(&scene, NAMES[1], &[]).await;
-    let config = Config::new(&scene).keys(signer.keys());
-    let mut mirror = Tunnel::tcp(&sshd, "mirror", config.baker_port);
-    let config = config.signer("mirror", 1, "", &[mirror.url()]);
-    let url = format!("http://{}", signer.address());
-    let mut proxy = Proxy::new(config.signer(NAMES[1], 2, "", &[url]));
-    proxy.init(signer.keys(), FLOOR).await;
-    proxy.start().await;
-    mirror.open().await;
-
-    let status = proxy
-        .until("the loop to be seen", |status| {
-            let cause = status["signers"][0]["cause"].as_str().unwrap_or_default();
-            cause.contains("leads back to this proxy")
-        })
-        .await;
-    assert_eq!(status["signers"][0]["state"], "down", "{status}");
-    let key = signer.key(Curve::Ed25519);
-    let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
-    let baker = proxy.baker(signer.keys());
-    baker.sign(&key, &bytes).await.signature();
-    assert_eq!(signer.counts().await.sign, 1);
 }

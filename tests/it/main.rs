@@ -17,6 +17,8 @@
 
 mod harness;
 
+mod authentication;
+mod commands;
 mod crash;
 mod double_sign;
 mod errors;
@@ -24,4 +26,6 @@ mod failover;
 mod ledger;
 mod lifecycle;
 mod mutated;
+mod status;
 mod tunnel;
+mod wrong_path;

@@ -95,6 +95,12 @@ fn every_claim_of_the_safety_argument_names_tests_that_exist() {
 }
 
 #[test]
+fn every_fault_in_the_table_is_made_by_a_test() {
+    let tests = sources::test_names(&rust());
+    tidy(&documents::faults(&text("docs/failure-modes.md"), &tests));
+}
+
+#[test]
 fn every_link_between_documents_leads_somewhere() {
     tidy(
         &documents()

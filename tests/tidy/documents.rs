@@ -92,6 +92,31 @@ fn named_tests(section: &str) -> Vec<&str> {
     paragraph.split('`').skip(1).step_by(2).collect()
 }
 
+/// Rows of a table whose header ends with "made by" and whose last cell names no test.
+pub(crate) fn faults(document: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let cells = |line: &str| -> Vec<String> {
+        let cells = line.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    let table: Vec<_> = document
+        .lines()
+        .skip_while(|line| cells(line).last().is_none_or(|cell| cell != "made by"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    if table.is_empty() {
+        return vec!["there is no table of faults".to_owned()];
+    }
+    table
+        .into_iter()
+        .filter(|line| {
+            let last = cells(line).pop().unwrap_or_default();
+            !tests.contains(last.trim_matches('`'))
+        })
+        .map(|line| format!("docs/failure-modes.md: no such test: {line}"))
+        .collect()
+}
+
 /// Links to files that are not there.
 pub(crate) fn links(file: &File, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);

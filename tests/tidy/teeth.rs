@@ -176,6 +176,16 @@ fn a_claim_without_a_real_test_is_found() {
 }
 
 #[test]
+fn a_fault_that_no_test_makes_is_found() {
+    let files = [File::new("tests/a.rs", "#[test]\nfn it_holds() {}")];
+    let tests = sources::test_names(&files);
+    let table = "| fault | made by |\n|---|---|\n| a | `it_holds` |\n| b | `gone` |\n\n| c | d |";
+    let found = documents::faults(table, &tests);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(documents::faults("no table", &tests).len(), 1);
+}
+
+#[test]
 fn a_dead_link_is_found() {
     let text = "[a](../README.md) [b](gone.md#part) [c](https://example.org/x) [d](#here)";
     let file = File::new("docs/a.md", text);

@@ -159,7 +159,7 @@ fn the_health_check_asks_the_running_proxy_whether_it_is_ready() {
     assert!(
         started
             .iter()
-            .any(|word| word.ends_with(".toml") && check.contains(word))
+            .any(|word| word.starts_with("/etc/") && check.contains(word))
     );
 }
 

@@ -45,11 +45,15 @@ fn documents() -> Vec<File> {
     all
 }
 
+fn layers() -> Layers {
+    Layers::parse(&text("ARCHITECTURE.md"), &text("src/lib.rs")).unwrap()
+}
+
 #[test]
 fn modules_import_only_what_the_table_of_layers_allows() {
-    let layers = Layers::parse(&text("ARCHITECTURE.md")).unwrap();
+    let layers = layers();
     tidy(&layers.order());
-    tidy(&layers.completeness(&text("src/lib.rs")));
+    tidy(&layers.completeness());
     let findings = files(&["src"], "rs")
         .iter()
         .flat_map(|file| layers.imports(file))
@@ -59,7 +63,7 @@ fn modules_import_only_what_the_table_of_layers_allows() {
 
 #[test]
 fn vocabulary_and_core_touch_neither_clock_nor_disk_nor_network() {
-    let layers = Layers::parse(&text("ARCHITECTURE.md")).unwrap();
+    let layers = layers();
     let findings = files(&["src"], "rs")
         .iter()
         .flat_map(|file| layers.purity(file))

@@ -54,11 +54,18 @@ struct Row {
 
 /// The table.
 #[derive(Debug)]
-pub(crate) struct Layers(Vec<Row>);
+pub(crate) struct Layers {
+    rows: Vec<Row>,
+    /// Modules that exist in tests only.
+    test_modules: BTreeSet<String>,
+    /// Modules that ship.
+    modules: BTreeSet<String>,
+}
 
 impl Layers {
-    /// Reads the rows whose first cell is a number: layer, module, what it is, what it may import.
-    pub(crate) fn parse(document: &str) -> Result<Self, String> {
+    /// Reads the rows whose first cell is a number: layer, module, what it is, what it may import. The
+    /// library's root says which modules there are.
+    pub(crate) fn parse(document: &str, library: &str) -> Result<Self, String> {
         let mut rows = Vec::new();
         for line in document.lines() {
             let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -75,15 +82,20 @@ impl Layers {
         if rows.is_empty() {
             return Err("there is no table of layers".to_owned());
         }
-        Ok(Self(rows))
+        let (test_modules, modules) = declared(library);
+        Ok(Self {
+            rows,
+            test_modules,
+            modules,
+        })
     }
 
     /// Rows name only rows above them, so there is no cycle; only the wiring knows the configuration.
     pub(crate) fn order(&self) -> Vec<String> {
         let mut findings = Vec::new();
-        for (index, row) in self.0.iter().enumerate() {
+        for (index, row) in self.rows.iter().enumerate() {
             let module = &row.module;
-            let above = &self.0[..index];
+            let above = &self.rows[..index];
             if above.last().is_some_and(|last| last.layer > row.layer) {
                 findings.push(format!("{module} stands below a higher layer"));
             }
@@ -100,20 +112,14 @@ impl Layers {
     }
 
     /// Every module of the library has a row and every row a module.
-    pub(crate) fn completeness(&self, library: &str) -> Vec<String> {
-        let tokens = tokens(&code(library));
-        let declared: BTreeSet<_> = tokens
-            .windows(2)
-            .filter(|pair| pair[0] == "mod")
-            .map(|pair| pair[1].clone())
-            .collect();
+    pub(crate) fn completeness(&self) -> Vec<String> {
         let rows: BTreeSet<_> = self
-            .0
+            .rows
             .iter()
             .map(|row| row.module.clone())
             .filter(|module| module != "main" && !module.contains(':'))
             .collect();
-        declared
+        self.modules
             .symmetric_difference(&rows)
             .map(|module| format!("{module} is not both in src/lib.rs and in the table of layers"))
             .collect()
@@ -157,8 +163,11 @@ impl Layers {
         }
         let name = file.path.strip_prefix("src/")?.strip_suffix(".rs")?;
         let path: Vec<String> = name.split('/').map(str::to_owned).collect();
+        if self.test_modules.contains(&path[0]) {
+            return None;
+        }
         let row = self
-            .0
+            .rows
             .iter()
             .filter(|row| {
                 path.starts_with(
@@ -172,6 +181,26 @@ impl Layers {
             .unwrap_or_else(|| panic!("{} has no row in the table of layers", file.path));
         Some((path, row))
     }
+}
+
+/// Modules of the library's root: those under `#[cfg(test)]`, and the others.
+fn declared(library: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let tokens = tokens(&code(library));
+    let of_tests = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let (mut tests, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for at in (0..tokens.len()).filter(|at| tokens[*at] == "mod") {
+        let before = tokens[..at].strip_suffix(&["pub".to_owned()]);
+        let list = if before
+            .unwrap_or(&tokens[..at])
+            .ends_with(&of_tests.map(str::to_owned))
+        {
+            &mut tests
+        } else {
+            &mut others
+        };
+        list.insert(tokens[at + 1].clone());
+    }
+    (tests, others)
 }
 
 fn quoted(cell: &str) -> Vec<String> {

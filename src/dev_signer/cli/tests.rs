@@ -1,3 +1,5 @@
+//! The command as it is typed and what it prints.
+
 use clap::Parser;
 
 use super::*;

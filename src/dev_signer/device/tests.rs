@@ -1,3 +1,5 @@
+//! The device: what it signs, replays and refuses, with and without faults.
+
 use tokio::time::Instant;
 
 use super::*;

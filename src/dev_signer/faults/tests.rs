@@ -1,3 +1,5 @@
+//! Changes of the fault switches.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Watermarks as octez-signer and as a Ledger keep them.
+
 use super::*;
 use crate::tezos::{Curve, Level, Round, digest};
 

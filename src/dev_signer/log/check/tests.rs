@@ -1,3 +1,5 @@
+//! The checker over logs: what it finds and what it lets pass.
+
 use std::fs;
 
 use super::*;

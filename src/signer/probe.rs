@@ -109,7 +109,9 @@ impl Prober {
                 answered = matches!(seen.observation, Observation::Hit);
                 // A busy device may be slow to answer anything: that is no miss.
                 let busy = signer.is_signing() && matches!(seen.observation, Observation::Miss(_));
-                if !busy {
+                if busy {
+                    path.note_miss();
+                } else {
                     self.roster.observe(signer, path, seen.observation);
                 }
                 let generation = self.list_generation.load(Ordering::Acquire);

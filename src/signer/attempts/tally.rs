@@ -13,7 +13,6 @@ use super::super::client::{Cause, FailureClass};
 use super::super::health::PathState;
 use super::super::roster::{Path, Signer};
 use super::exchange::{Blame, Failure};
-use super::reached;
 
 /// First pause before a path is tried again; doubles with each try.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -188,5 +187,13 @@ impl Tally {
             .unwrap_or(u32::MAX);
         let pause = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MOST);
         tries.last.checked_add(pause)
+    }
+}
+
+/// Classes that mean bytes may have reached the device.
+fn reached(class: FailureClass) -> bool {
+    match class {
+        FailureClass::Malformed | FailureClass::MaybeSent | FailureClass::Rejected => true,
+        FailureClass::NotSent => false,
     }
 }

@@ -15,6 +15,13 @@ use super::super::client::{Cause, Client};
 use super::super::health::{Observation, PathHealth, PathState, Transition};
 use super::Signer;
 
+/// When a path last answered, and last did not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    answer: Option<Instant>,
+    miss: Option<Instant>,
+}
+
 /// A path with its health and connections.
 #[derive(Debug)]
 pub struct Path {
@@ -23,7 +30,7 @@ pub struct Path {
     health: Mutex<PathHealth>,
     round_trip: Mutex<Option<Duration>>,
     revivals: AtomicU64,
-    last_answer: Mutex<Option<Instant>>,
+    seen: Mutex<Seen>,
 }
 
 impl Path {
@@ -34,7 +41,7 @@ impl Path {
             health: Mutex::new(PathHealth::new(now)),
             round_trip: Mutex::new(None),
             revivals: AtomicU64::new(0),
-            last_answer: Mutex::new(None),
+            seen: Mutex::default(),
         }
     }
 
@@ -77,14 +84,30 @@ impl Path {
         self.revivals.load(Ordering::Acquire)
     }
 
+    /// Whether it missed something after `instant` and has answered since: what was under way at
+    /// `instant` went down with its session.
+    #[must_use]
+    pub fn recovered_since(&self, instant: Instant) -> bool {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match (seen.miss, seen.answer) {
+            (Some(miss), Some(answer)) => miss > instant && answer > miss,
+            (None, _) | (_, None) => false,
+        }
+    }
+
     /// Whether anything was answered on it after `instant`.
     #[must_use]
     pub fn answered_since(&self, instant: Instant) -> bool {
-        let last = *self
-            .last_answer
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.answer.is_some_and(|answer| answer > instant)
+    }
+
+    /// Notes a probe without an answer, whether or not it counts against the path.
+    pub fn note_miss(&self) {
+        self.seen
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last > instant)
+            .unwrap_or_else(PoisonError::into_inner)
+            .miss = Some(Instant::now());
     }
 
     /// Smoothed round trip of probes.
@@ -112,12 +135,12 @@ impl Path {
     }
 
     pub(super) fn observe(&self, observation: Observation, now: Timestamp) -> Option<Transition> {
-        if matches!(observation, Observation::Hit) {
-            let mut last = self
-                .last_answer
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *last = Some(Instant::now());
+        match &observation {
+            Observation::Hit => {
+                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.answer = Some(Instant::now());
+            }
+            Observation::Miss(_) | Observation::Eject(_) => self.note_miss(),
         }
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let transition = health.observe(observation, now)?;

@@ -1,0 +1,90 @@
+//! An attempt under way, and when its silence means something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::settings::Repeat;
+use crate::telemetry::Metrics;
+
+use super::super::client::Sent;
+use super::super::health::PathState;
+use super::super::roster::{Path, Signer, SignerState};
+
+/// No attempt is overdue before this; in general before twice its delay.
+const OVERDUE: Duration = Duration::from_millis(500);
+/// Nor lost before this; in general before four times its delay.
+const LOST: Duration = Duration::from_secs(2);
+
+/// An attempt that has not ended.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) signer: Arc<Signer>,
+    pub(super) path: Arc<Path>,
+    pub(super) sent: Sent,
+    pub(super) begun: Instant,
+    /// From then on a path that has come back meanwhile shows that it was swallowed.
+    pub(super) overdue: Instant,
+    /// From then on a path that merely answers others shows it.
+    lost: Instant,
+    path_at_start: PathState,
+    signer_at_start: SignerState,
+}
+
+impl Running {
+    /// An attempt that begins now; its answer is expected within `delay`.
+    pub(super) fn new(
+        signer: &Arc<Signer>,
+        path: &Arc<Path>,
+        sent: &Sent,
+        now: Instant,
+        delay: Duration,
+    ) -> Self {
+        let after = |times: u32, least: Duration| {
+            now.checked_add(delay.saturating_mul(times).max(least))
+                .unwrap_or(now)
+        };
+        Self {
+            signer: Arc::clone(signer),
+            path: Arc::clone(path),
+            sent: sent.clone(),
+            begun: now,
+            overdue: after(2, OVERDUE),
+            lost: after(4, LOST),
+            path_at_start: path.state(),
+            signer_at_start: signer.state(),
+        }
+    }
+
+    /// Whether path and signer are no worse than when it began.
+    pub(super) fn is_well(&self) -> bool {
+        let (path, signer) = (self.path.state(), self.signer.state());
+        path <= self.path_at_start && signer.rank() <= self.signer_at_start.rank()
+    }
+
+    /// Whether its request went down with a session: the path has come back since, or answers others
+    /// while this one is out of all proportion. The latter is no proof, so a device that does not repeat
+    /// itself is left alone.
+    pub(super) fn was_swallowed(&self, now: Instant) -> bool {
+        let repeats = self.signer.settings().repeat != Repeat::Refuse;
+        (now >= self.overdue && self.path.recovered_since(self.begun))
+            || (now >= self.lost && repeats && self.path.answered_since(self.begun))
+    }
+}
+
+/// Counts a held request while it lives.
+pub(super) struct Held<'a>(&'a Metrics);
+
+impl<'a> Held<'a> {
+    pub(super) fn new(metrics: &'a Metrics) -> Self {
+        metrics.held_requests.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.held_requests.dec();
+    }
+}

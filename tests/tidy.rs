@@ -115,6 +115,16 @@ fn every_link_between_documents_leads_somewhere() {
 }
 
 #[test]
+fn every_file_of_code_that_a_document_names_is_there() {
+    tidy(
+        &documents()
+            .iter()
+            .flat_map(|file| documents::files_named(file, tree::exists))
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn the_architecture_fits_on_a_few_pages() {
     let lines = text("ARCHITECTURE.md").lines().count();
     assert!(lines <= 200, "ARCHITECTURE.md has {lines} lines");

@@ -117,6 +117,16 @@ pub(crate) fn faults(document: &str, tests: &BTreeSet<String>) -> Vec<String> {
         .collect()
 }
 
+/// Files of code that are named between backticks, below `src` or as a path, and are not there.
+pub(crate) fn files_named(file: &File, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let words = file.text.split('`').skip(1).step_by(2);
+    words
+        .filter(|word| word.contains(".rs") && !word.contains(char::is_whitespace))
+        .filter(|word| !exists(word) && !exists(&format!("src/{word}")))
+        .map(|word| format!("{}: there is no {word}", file.path))
+        .collect()
+}
+
 /// Links to files that are not there.
 pub(crate) fn links(file: &File, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);

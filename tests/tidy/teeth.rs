@@ -193,6 +193,13 @@ fn a_fault_that_no_test_makes_is_found() {
 }
 
 #[test]
+fn a_file_that_was_renamed_is_found() {
+    let file = File::new("ARCHITECTURE.md", "`guard.rs` and `guard/gone.rs`, `fn x`");
+    let found = documents::files_named(&file, |path| path == "src/guard.rs");
+    assert_eq!(found, ["ARCHITECTURE.md: there is no guard/gone.rs"]);
+}
+
+#[test]
 fn a_dead_link_is_found() {
     let text = "[a](../README.md) [b](gone.md#part) [c](https://example.org/x) [d](#here)";
     let file = File::new("docs/a.md", text);

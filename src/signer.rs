@@ -8,6 +8,7 @@
 //! [`crate::guard::Permit`].
 
 pub mod attempts;
+mod cause;
 pub mod client;
 pub mod health;
 mod latency;
@@ -18,9 +19,10 @@ mod seek;
 mod selection;
 
 pub use attempts::{Ask, AttemptError, Attempts, Signed};
-pub use client::{Answer, Cause, FailureClass, Outgoing, SendError, Sent};
-pub use health::{PathHealth, PathState, Transition};
+pub use cause::Cause;
+pub use client::{Answer, FailureClass, Outgoing, SendError, Sent};
+pub use health::{PathHealth, PathState, SignerState, Transition};
 pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
 pub use queue::Place;
-pub use roster::{DrainError, Path, Roster, Served, Signer, SignerState};
+pub use roster::{DrainError, Path, Roster, Served, Signer};
 pub use seek::Seek;

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::settings::{Path as PathSettings, SignerUrl};
 use crate::task::Tasks;
 
-pub use cause::Cause;
+use super::cause::Cause;
 
 /// The largest answer that is read; an ML-DSA public key is under 4 KiB.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -240,12 +240,12 @@ impl Client {
         let stream = tokio::time::timeout(CONNECT, connect::connect(&self.url))
             .await
             .map_err(|_| Cause::Unreachable("connecting timed out".to_owned()))?
-            .map_err(|error| Cause::of_connect(&error))?;
+            .map_err(|error| cause::of_connect(&error))?;
         let (sender, driver) = hyper::client::conn::http1::Builder::new()
             .max_buf_size(ANSWER_BYTES)
             .handshake(hyper_util::rt::TokioIo::new(stream))
             .await
-            .map_err(|error| Cause::of_http(&error))?;
+            .map_err(|error| cause::of_http(&error))?;
         let shutdown = self.tasks.shutdown();
         let driver = self.tasks.spawn("signer connection", async move {
             // An idle connection would outlive everything else.
@@ -282,7 +282,7 @@ impl Client {
             Err(mut error) => {
                 return Err(match error.take_message() {
                     Some(_unsent) => Failed::NothingWritten,
-                    None => Failed::Other(maybe_sent(Cause::of_http(error.error()))),
+                    None => Failed::Other(maybe_sent(cause::of_http(error.error()))),
                 });
             }
         };
@@ -322,7 +322,7 @@ async fn read_whole(response: Response<hyper::body::Incoming>) -> Result<Answer,
         .await
         .map_err(|error| {
             let cause = match error.downcast_ref::<hyper::Error>() {
-                Some(error) => Cause::of_http(error),
+                Some(error) => cause::of_http(error),
                 None => Cause::Garbage("an answer of more than 64 KiB".to_owned()),
             };
             maybe_sent(cause)

@@ -1,4 +1,4 @@
-//! The health of one path: pure, no clock of its own.
+//! The health of one path, and the words for states: pure, no clock of its own.
 //!
 //! A path starts unknown, not healthy. Two misses in a row eject it; a wrong public key ejects it at
 //! once. A path that was down is suspect after its first answer (it takes work when nothing better is
@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use super::client::Cause;
+use super::cause::Cause;
 
 /// Misses in a row that eject a path.
 pub(super) const MISSES_TO_EJECT: u8 = 2;
@@ -36,6 +36,47 @@ impl PathState {
             Self::Suspect => "suspect",
             Self::Unknown => "unknown",
             Self::Down => "down",
+        }
+    }
+}
+
+/// The state of a signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignerState {
+    /// No path takes work.
+    Down,
+    /// Taken out by the operator.
+    Draining,
+    /// Came back just now, missed once, or leaves signatures unanswered.
+    Suspect,
+    /// Not seen yet.
+    Unknown,
+    /// At least one path answers.
+    Up,
+}
+
+impl SignerState {
+    /// The word of status and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Draining => "draining",
+            Self::Suspect => "suspect",
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+        }
+    }
+
+    /// Lower is tried first.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Up => 0,
+            Self::Suspect => 1,
+            Self::Unknown => 2,
+            Self::Down => 3,
+            Self::Draining => 4,
         }
     }
 }

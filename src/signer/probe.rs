@@ -15,7 +15,8 @@ use crate::settings::Probe as Settings;
 use crate::task::Tasks;
 use crate::tezos::{PublicKey, PublicKeyHash, wire};
 
-use super::client::{Answer, Cause, Outgoing, Sent};
+use super::cause::Cause;
+use super::client::{Answer, Outgoing, Sent};
 use super::health::Observation;
 use super::roster::{Path, Roster, Served, Signer};
 

@@ -17,12 +17,12 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::{Position, PublicKeyHash};
 
-use super::health::{Observation, PathState, Transition};
+use super::health::{Observation, PathState, SignerState, Transition};
 use super::selection::{self, HOLD_DOWN, Timing};
 
 pub use super::selection::Served;
 pub use path::Path;
-pub use signer::{Signer, SignerState};
+pub use signer::Signer;
 
 /// A drain command that cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,8 +11,9 @@ use crate::tezos::{PublicKey, PublicKeyHash, Signature, wire};
 
 use super::client::{Outgoing, Sent};
 use super::health::PathState;
+use super::health::SignerState;
 use super::probe::Prober;
-use super::roster::{Path, Served, Signer, SignerState};
+use super::roster::{Path, Served, Signer};
 
 /// Pause between two rounds of asking, unless a state changes first.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::roster::SignerState;
+use super::health::SignerState;
 
 /// How long a preferred signer must have been good before it takes over again.
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);

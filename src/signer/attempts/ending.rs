@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::telemetry::metrics::label;
 
-use super::super::client::Cause;
+use super::super::cause::Cause;
 use super::super::health::Observation;
 use super::super::roster::Signer;
 use super::AttemptError;

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use crate::tezos::{PublicKey, PublicKeyHash, Scheme, Signature, verify, wire};
 use std::sync::Arc;
 
-use super::super::client::{Answer, Cause, FailureClass, Outgoing, SendError, Sent};
+use super::super::cause::Cause;
+use super::super::client::{Answer, FailureClass, Outgoing, SendError, Sent};
 use super::super::roster::{Path, Signer};
 use super::Ask;
 

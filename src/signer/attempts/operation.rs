@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::guard::{Permit, Scope};
 use crate::tezos::{ConsensusKind, Position, PublicKeyHash, Signature};
 
-use super::super::client::{Cause, FailureClass, Sent};
+use super::super::cause::Cause;
+use super::super::client::{FailureClass, Sent};
 use super::super::health::Observation;
 use super::super::queue::{Place, Ticket};
 use super::super::roster::{Path, Served, Signer};

@@ -10,7 +10,8 @@ use crate::telemetry::Metrics;
 
 use super::super::client::Sent;
 use super::super::health::PathState;
-use super::super::roster::{Path, Signer, SignerState};
+use super::super::health::SignerState;
+use super::super::roster::{Path, Signer};
 
 /// No attempt is overdue before this; in general before twice its delay.
 const OVERDUE: Duration = Duration::from_millis(500);

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::settings::Repeat;
 
-use super::super::client::{Cause, FailureClass};
+use super::super::cause::Cause;
+use super::super::client::FailureClass;
 use super::super::health::PathState;
 use super::super::roster::{Path, Signer};
 use super::exchange::{Blame, Failure};

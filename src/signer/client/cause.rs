@@ -1,96 +1,37 @@
-//! What is wrong with a path or signer, in the words that logs, status and bakers see.
-//!
-//! Each reads on after the path's name: `home-a (http://127.0.0.1:8443) connection refused since ...`.
+//! What a failed connect or exchange says about a path.
 
 use std::error::Error as _;
-use std::fmt;
 use std::io;
 
-use crate::tezos::PublicKeyHash;
+use super::super::cause::Cause;
 
-/// A cause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The connection ended without an answer.
-    Closed,
-    /// Signatures of it were given up too often while its other answers look well.
-    Abandoned,
-    /// An answer that is not the signer protocol.
-    Garbage(String),
-    /// Our own probe came back to us.
-    LeadsToItself,
-    /// The Unix socket is not there.
-    NoSocket,
-    /// The port is closed.
-    Refused,
-    /// The signer answered that it will not sign, in its words.
-    Refuses(String),
-    /// Accepts connections and never answers.
-    Silent,
-    /// An HTTP status that says something is wrong.
-    Status(u16, String),
-    /// No connection can be made, in the system's words.
-    Unreachable(String),
-    /// The public key shown is not the one of the key hash.
-    WrongKey(PublicKeyHash),
-    /// A signature that does not verify.
-    WrongSignature,
-}
-
-impl Cause {
-    /// The cause of a failed connect.
-    #[must_use]
-    pub fn of_connect(error: &io::Error) -> Self {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "io::ErrorKind is not ours and grows"
-        )]
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => Self::Refused,
-            io::ErrorKind::NotFound => Self::NoSocket,
-            io::ErrorKind::ConnectionReset => Self::Closed,
-            _ => Self::Unreachable(error.to_string()),
-        }
-    }
-
-    /// The cause of a failed exchange.
-    #[must_use]
-    pub fn of_http(error: &hyper::Error) -> Self {
-        if error.is_parse() || error.is_parse_too_large() {
-            Self::Garbage(error.to_string())
-        } else if error
-            .source()
-            .is_some_and(<dyn std::error::Error>::is::<io::Error>)
-            || error.is_incomplete_message()
-            || error.is_canceled()
-            || error.is_closed()
-        {
-            Self::Closed
-        } else {
-            Self::Garbage(error.to_string())
-        }
+/// The cause of a failed connect.
+pub(super) fn of_connect(error: &io::Error) -> Cause {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "io::ErrorKind is not ours and grows"
+    )]
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Cause::Refused,
+        io::ErrorKind::NotFound => Cause::NoSocket,
+        io::ErrorKind::ConnectionReset => Cause::Closed,
+        _ => Cause::Unreachable(error.to_string()),
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Abandoned => f.write_str("answers probes but leaves signatures unanswered"),
-            Self::Closed => f.write_str("closes the connection without an answer"),
-            Self::Garbage(what) => write!(
-                f,
-                "answers something that is not the signer protocol ({what})"
-            ),
-            Self::LeadsToItself => f.write_str("leads back to this proxy"),
-            Self::NoSocket => f.write_str("socket does not exist"),
-            Self::Refused => f.write_str("connection refused"),
-            Self::Refuses(words) => write!(f, "refuses: {words}"),
-            Self::Silent => f.write_str("accepts but does not answer"),
-            Self::Status(code, words) if words.is_empty() => write!(f, "answers status {code}"),
-            Self::Status(code, words) => write!(f, "answers status {code}: {words}"),
-            Self::Unreachable(words) => write!(f, "cannot be reached ({words})"),
-            Self::WrongKey(key) => write!(f, "shows a public key that does not hash to {key}"),
-            Self::WrongSignature => f.write_str("gave a signature that does not verify"),
-        }
+/// The cause of a failed exchange.
+pub(super) fn of_http(error: &hyper::Error) -> Cause {
+    if error.is_parse() || error.is_parse_too_large() {
+        Cause::Garbage(error.to_string())
+    } else if error
+        .source()
+        .is_some_and(<dyn std::error::Error>::is::<io::Error>)
+        || error.is_incomplete_message()
+        || error.is_canceled()
+        || error.is_closed()
+    {
+        Cause::Closed
+    } else {
+        Cause::Garbage(error.to_string())
     }
 }

@@ -11,7 +11,8 @@ use crate::settings::{Path as PathSettings, SignerUrl};
 use crate::task::Tasks;
 use crate::time::clock_text;
 
-use super::super::client::{Cause, Client};
+use super::super::cause::Cause;
+use super::super::client::Client;
 use super::super::health::{Observation, PathHealth, PathState, Transition};
 use super::Signer;
 

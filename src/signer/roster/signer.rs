@@ -12,8 +12,8 @@ use crate::settings::Signer as SignerSettings;
 use crate::task::Tasks;
 use crate::tezos::PublicKeyHash;
 
-use super::super::client::Cause;
-use super::super::health::{PathHealth, PathState};
+use super::super::cause::Cause;
+use super::super::health::{PathHealth, PathState, SignerState};
 use super::super::latency::Latency;
 use super::super::queue::DeviceQueue;
 use super::super::selection::{HOLD_DOWN, Served, View};
@@ -24,47 +24,6 @@ const ABANDONED_TO_SUSPECT: usize = 2;
 
 /// A signature is given at least this long before a silent signer counts as unwell.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The state of a signer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignerState {
-    /// No path takes work.
-    Down,
-    /// Taken out by the operator.
-    Draining,
-    /// Came back just now, missed once, or leaves signatures unanswered.
-    Suspect,
-    /// Not seen yet.
-    Unknown,
-    /// At least one path answers.
-    Up,
-}
-
-impl SignerState {
-    /// The word of status and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Draining => "draining",
-            Self::Suspect => "suspect",
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-        }
-    }
-
-    /// Lower is tried first.
-    #[must_use]
-    pub fn rank(self) -> u8 {
-        match self {
-            Self::Up => 0,
-            Self::Suspect => 1,
-            Self::Unknown => 2,
-            Self::Down => 3,
-            Self::Draining => 4,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Current {

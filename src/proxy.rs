@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod conclude;
 mod deadline;
 mod error;
 mod flight;

@@ -4,7 +4,6 @@
 //! (durable), release.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
 use crate::time::now;
 
+use super::conclude::conclude;
 use super::error::ProxyError;
 use super::flight::Flight;
 use super::{Proxy, auth, policy, respond};
@@ -30,13 +30,13 @@ pub(super) struct SignRequest {
 
 /// What is to be done, once parsed and admitted.
 #[derive(Clone, Debug)]
-struct Work {
-    request: SignRequest,
-    payload: Payload,
-    digest: Digest,
+pub(super) struct Work {
+    pub(super) request: SignRequest,
+    pub(super) payload: Payload,
+    pub(super) digest: Digest,
     scheme: Scheme,
-    begun: Instant,
-    deadline: Instant,
+    pub(super) begun: Instant,
+    pub(super) deadline: Instant,
 }
 
 impl Work {
@@ -60,7 +60,7 @@ impl Work {
         })
     }
 
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         kind_name(&self.payload)
     }
 }
@@ -296,73 +296,10 @@ fn scheme(curve: Curve, version: Option<u8>) -> Result<Scheme, ProxyError> {
     }
 }
 
+/// The label of a payload's kind.
 fn kind_name(payload: &Payload) -> &'static str {
     match payload {
         Payload::Consensus(payload) => payload.kind.name(),
         Payload::Other { .. } => "other",
     }
-}
-
-/// One log line and the numbers of an operation's end.
-fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, ProxyError>) {
-    let kind = work.kind();
-    let key = work.request.key;
-    let digest = work.digest.short();
-    let (level, round) = match &work.payload {
-        Payload::Consensus(payload) => (payload.position.level.get(), payload.position.round.get()),
-        Payload::Other { .. } => (0, 0),
-    };
-    let elapsed = work.begun.elapsed();
-    let seconds = elapsed.as_secs_f64();
-    match result {
-        Ok(record) => {
-            let margin = work.deadline.saturating_duration_since(Instant::now());
-            let by_kind = label::Kind {
-                kind: kind.to_owned(),
-            };
-            proxy
-                .metrics
-                .deadline_margin
-                .get_or_create(&by_kind)
-                .observe(margin.as_secs_f64());
-            note_position(proxy, work, record);
-            let signer = record.signer.as_str();
-            tracing::info!(%key, kind, level, round, digest, signer, seconds, "signed");
-        }
-        Err(error) => {
-            if let Some(reason) = respond::refusal_reason(error) {
-                let labels = label::Reason {
-                    reason: reason.to_owned(),
-                };
-                proxy
-                    .metrics
-                    .watermark_refusals
-                    .get_or_create(&labels)
-                    .inc();
-                tracing::error!(%key, kind, level, round, digest, %error, "watermark refusal");
-            } else {
-                tracing::warn!(%key, kind, level, round, digest, seconds, %error, "not signed");
-            }
-        }
-    }
-}
-
-fn note_position(proxy: &Proxy, work: &Work, record: &Record) {
-    let Payload::Consensus(payload) = &work.payload else {
-        return;
-    };
-    let labels = label::Stream {
-        chain: payload.chain.to_string(),
-        key: work.request.key.to_string(),
-        kind: payload.kind.name().to_owned(),
-    };
-    let level = i64::from(payload.position.level.get());
-    let gauge = proxy.metrics.watermark_level.get_or_create(&labels).clone();
-    gauge.set(gauge.get().max(level));
-    let at = Duration::try_from(record.at.as_duration()).unwrap_or_default();
-    proxy
-        .metrics
-        .last_signature_timestamp
-        .get_or_create(&labels)
-        .set(at.as_secs_f64());
 }

@@ -90,7 +90,10 @@ impl Report {
         let gets = self.outcomes.iter().filter(|one| one.get.is_ok()).count();
         let posts = self.outcomes.iter().filter(|one| one.signature.is_ok());
         let posts = posts.count();
-        let slowest = self.outcomes.iter().map(|one| one.took).max();
+        let mut took: Vec<_> = self.outcomes.iter().map(|one| one.took).collect();
+        took.sort_unstable();
+        let slowest = took.last();
+        print_row(gets, posts, count, &took);
         let failed: Vec<_> = self
             .outcomes
             .iter()
@@ -103,4 +106,22 @@ impl Report {
             "of {count}; slowest {slowest:?}; {failed:#?}"
         );
     }
+}
+
+/// A row of the table in docs/failure-modes.md: `cargo test --test it tunnel:: -- --nocapture`.
+fn print_row(gets: usize, posts: usize, count: usize, sorted: &[Duration]) {
+    let current = std::thread::current();
+    let test = current.name().unwrap_or_default().to_owned();
+    let at = |percent: usize| {
+        let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        sorted
+            .get(index)
+            .map_or(0.0, |took| took.as_secs_f64() * 1_000.0)
+    };
+    println!(
+        "| `{test}` | {gets}/{count} | {posts}/{count} | {:.0} | {:.0} | {:.0} |",
+        at(50),
+        at(95),
+        at(100)
+    );
 }

@@ -1,0 +1,77 @@
+//! What is kept of an operation that has ended: one log line, and its numbers.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::guard::Record;
+use crate::telemetry::metrics::label;
+use crate::tezos::Payload;
+
+use super::error::ProxyError;
+use super::sign::Work;
+use super::{Proxy, respond};
+
+/// One log line and the numbers of an operation's end.
+pub(super) fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, ProxyError>) {
+    let kind = work.kind();
+    let key = work.request.key;
+    let digest = work.digest.short();
+    let (level, round) = match &work.payload {
+        Payload::Consensus(payload) => (payload.position.level.get(), payload.position.round.get()),
+        Payload::Other { .. } => (0, 0),
+    };
+    let elapsed = work.begun.elapsed();
+    let seconds = elapsed.as_secs_f64();
+    match result {
+        Ok(record) => {
+            let margin = work.deadline.saturating_duration_since(Instant::now());
+            let by_kind = label::Kind {
+                kind: kind.to_owned(),
+            };
+            proxy
+                .metrics
+                .deadline_margin
+                .get_or_create(&by_kind)
+                .observe(margin.as_secs_f64());
+            note_position(proxy, work, record);
+            let signer = record.signer.as_str();
+            tracing::info!(%key, kind, level, round, digest, signer, seconds, "signed");
+        }
+        Err(error) => {
+            if let Some(reason) = respond::refusal_reason(error) {
+                let labels = label::Reason {
+                    reason: reason.to_owned(),
+                };
+                proxy
+                    .metrics
+                    .watermark_refusals
+                    .get_or_create(&labels)
+                    .inc();
+                tracing::error!(%key, kind, level, round, digest, %error, "watermark refusal");
+            } else {
+                tracing::warn!(%key, kind, level, round, digest, seconds, %error, "not signed");
+            }
+        }
+    }
+}
+
+fn note_position(proxy: &Proxy, work: &Work, record: &Record) {
+    let Payload::Consensus(payload) = &work.payload else {
+        return;
+    };
+    let labels = label::Stream {
+        chain: payload.chain.to_string(),
+        key: work.request.key.to_string(),
+        kind: payload.kind.name().to_owned(),
+    };
+    let level = i64::from(payload.position.level.get());
+    let gauge = proxy.metrics.watermark_level.get_or_create(&labels).clone();
+    gauge.set(gauge.get().max(level));
+    let at = Duration::try_from(record.at.as_duration()).unwrap_or_default();
+    proxy
+        .metrics
+        .last_signature_timestamp
+        .get_or_create(&labels)
+        .set(at.as_secs_f64());
+}

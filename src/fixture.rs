@@ -87,3 +87,36 @@ pub(crate) fn folder() -> tempfile::TempDir {
     std::fs::create_dir_all("target").unwrap();
     tempfile::tempdir_in("target").unwrap()
 }
+
+/// An attestation of mainnet as bakers send it, in the layout of the key's curve.
+pub(crate) fn attestation(curve: Curve, position: Position, name: u8) -> Vec<u8> {
+    let mut bytes = vec![0x13];
+    bytes.extend(ChainId::MAINNET.bytes());
+    bytes.extend([name; 32]);
+    match curve {
+        Curve::Bls => bytes.push(0x29),
+        Curve::Ed25519 | Curve::Secp256k1 | Curve::P256 | Curve::MlDsa => {
+            bytes.extend([0x15, 0, 7]);
+        }
+    }
+    bytes.extend(position.level.get().to_be_bytes());
+    bytes.extend(position.round.get().to_be_bytes());
+    bytes.extend([0xbb; 32]);
+    bytes
+}
+
+/// A block header of mainnet.
+pub(crate) fn block(position: Position, name: u8) -> Vec<u8> {
+    let level = position.level.get().to_be_bytes();
+    let mut bytes = vec![0x11];
+    bytes.extend(ChainId::MAINNET.bytes());
+    bytes.extend(level);
+    bytes.extend([name; 74]);
+    bytes.extend(33_u32.to_be_bytes());
+    bytes.extend([0, 0, 0, 1, 2, 0, 0, 0, 4]);
+    bytes.extend(level);
+    bytes.extend([0, 0, 0, 0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 4]);
+    bytes.extend(position.round.get().to_be_bytes());
+    bytes.extend([0xbb; 78]);
+    bytes
+}

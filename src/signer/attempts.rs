@@ -109,3 +109,6 @@ impl Attempts {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests;

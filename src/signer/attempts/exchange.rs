@@ -111,14 +111,17 @@ impl Exchange {
     ) -> Result<Signature, Failure> {
         let _in_flight = signer.begin_signing();
         let begun = Instant::now();
-        let mut answer = path.client().send(&self.outgoing(signer), sent).await?;
-        if self.is_version_refused(signer, &answer) {
-            signer.learn_version_2_only();
-            tracing::info!(
-                signer = signer.name(),
-                "signer knows signature version 2 only"
-            );
-            answer = path.client().send(&self.outgoing(signer), sent).await?;
+        let version = self.version_for(signer);
+        let mut answer = path.client().send(&self.outgoing(version), sent).await?;
+        // What was sent counts, not what has been learnt meanwhile by another request's answer.
+        if version == Some(3) && answer.status == StatusCode::BAD_REQUEST {
+            if signer.learn_version_2_only() {
+                tracing::info!(
+                    signer = signer.name(),
+                    "signer knows signature version 2 only"
+                );
+            }
+            answer = path.client().send(&self.outgoing(Some(2)), sent).await?;
         }
         let signature = Self::read(&answer)?;
         let signature = self.verify(signature).await?;
@@ -126,11 +129,14 @@ impl Exchange {
         Ok(signature)
     }
 
-    fn outgoing(&self, signer: &Signer) -> Outgoing {
-        let version = match self.version {
+    fn version_for(&self, signer: &Signer) -> Option<u8> {
+        match self.version {
             Some(3) if signer.knows_version_2_only() => Some(2),
             other => other,
-        };
+        }
+    }
+
+    fn outgoing(&self, version: Option<u8>) -> Outgoing {
         let mut target = format!("/keys/{}", self.key);
         let mut separator = '?';
         if let Some(authentication) = &self.authentication {
@@ -149,12 +155,6 @@ impl Exchange {
             body: Some(self.body.clone()),
             header: None,
         }
-    }
-
-    fn is_version_refused(&self, signer: &Signer, answer: &Answer) -> bool {
-        answer.status == StatusCode::BAD_REQUEST
-            && self.version == Some(3)
-            && !signer.knows_version_2_only()
     }
 
     fn read(answer: &Answer) -> Result<Signature, Failure> {

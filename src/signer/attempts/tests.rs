@@ -3,6 +3,7 @@
 mod answers;
 mod failover;
 mod limits;
+mod scripted;
 mod tally;
 mod versions;
 

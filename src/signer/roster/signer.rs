@@ -228,8 +228,9 @@ impl Signer {
         self.new_demand.store(true, Ordering::Release);
     }
 
-    pub(in crate::signer) fn learn_version_2_only(&self) {
-        self.knows_version_2_only.store(true, Ordering::Release);
+    /// True if that is news.
+    pub(in crate::signer) fn learn_version_2_only(&self) -> bool {
+        !self.knows_version_2_only.swap(true, Ordering::AcqRel)
     }
 
     pub(in crate::signer) fn queue(&self) -> &Arc<DeviceQueue> {

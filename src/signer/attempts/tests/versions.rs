@@ -58,3 +58,21 @@ async fn a_400_that_has_nothing_to_do_with_the_version_is_a_refusal() {
     assert!(begun.elapsed() < PATIENCE / 2);
     assert_eq!(old.asked(), 2);
 }
+
+#[tokio::test]
+async fn a_400_to_a_request_sent_before_the_version_was_learnt_is_no_refusal() {
+    // Both requests are at the signer before it answers either.
+    let signer_url = scripted::old_signer_that_answers_two_at_a_time(2).await;
+    let two = SignerSettings {
+        capacity: 2,
+        ..signer("old", &[signer_url])
+    };
+    let world = World::healthy(&[two]).await;
+    let (votes, key) = ([vote(101), vote(102)], Curve::Bls);
+    let (one, two) = tokio::join!(
+        sign_3(&world, key, &votes[0]),
+        sign_3(&world, key, &votes[1])
+    );
+    one.unwrap();
+    two.unwrap();
+}

@@ -71,3 +71,6 @@ pub struct Proxy {
     /// Signatures under way.
     pub flights: Flights,
 }
+
+#[cfg(test)]
+mod tests;

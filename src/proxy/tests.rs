@@ -1,0 +1,93 @@
+//! Tables of the baker's port: what may be signed, who may ask, and what each failure looks like.
+
+mod authentication;
+mod policies;
+mod responses;
+
+use crate::cache::Settings as CacheSettings;
+use crate::settings::{Allow, Probe};
+use crate::store::{DirectoryLock, EmbeddedStore};
+use crate::tezos::{ChainId, ConsensusKind, PublicKeyHash};
+
+use super::*;
+
+/// A proxy without signers, over an absent store, and the folder that it lives in.
+fn proxy(keys: Vec<Key>, bakers: Vec<crate::tezos::PublicKey>) -> (tempfile::TempDir, Proxy) {
+    let folder = crate::fixture::folder();
+    let (tasks, metrics) = (Tasks::new(), Arc::new(Metrics::new()));
+    let chains = vec![mainnet()];
+    let lock = DirectoryLock::acquire(folder.path()).unwrap();
+    let store = Arc::new(EmbeddedStore::open(lock, None, |_| ()));
+    let (_, node) = tokio::sync::watch::channel(None);
+    let roster = Arc::new(Roster::new(&[], &tasks, Arc::clone(&metrics)));
+    let cache = Arc::new(MetadataCache::load(CacheSettings {
+        file: folder.path().join("metadata.json"),
+        keys: Vec::new(),
+        pinned: Vec::new(),
+        signers: vec!["home-a".to_owned()],
+        bakers: Vec::new(),
+    }));
+    let instance = HeaderValue::from_static("test");
+    let probe = Probe {
+        period: Duration::from_millis(500),
+        timeout: Duration::from_millis(400),
+    };
+    let sink: Arc<MetadataCache> = Arc::clone(&cache);
+    let proxy = Proxy {
+        guard: SigningGuard::new(store, chains.clone(), 1_000, node),
+        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics)),
+        prober: Arc::new(Prober::new(
+            Arc::clone(&roster),
+            sink,
+            probe,
+            instance.clone(),
+        )),
+        roster,
+        cache,
+        chains,
+        vote_layouts: Vec::new(),
+        keys,
+        auth: Auth {
+            authorized_keys: bakers,
+        },
+        deadline: Deadline {
+            consensus: None,
+            other: Duration::from_secs(17),
+        },
+        known_keys: false,
+        body_time: Duration::from_secs(5),
+        instance,
+        config_name: "proxy.toml".to_owned(),
+        metrics,
+        operations: tasks,
+        flights: Flights::default(),
+    };
+    (folder, proxy)
+}
+
+fn mainnet() -> Chain {
+    Chain {
+        id: ChainId::MAINNET,
+        block_time: Duration::from_secs(6),
+        round_increment: Duration::from_secs(3),
+    }
+}
+
+/// A policy for `hash`.
+fn policy_of(
+    hash: PublicKeyHash,
+    consensus: &[ConsensusKind],
+    generic: bool,
+    michelson: bool,
+) -> Key {
+    Key {
+        hash,
+        public_key: None,
+        allow: Allow {
+            consensus: consensus.to_vec(),
+            generic,
+            michelson,
+        },
+        deterministic: true,
+    }
+}

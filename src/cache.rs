@@ -95,6 +95,9 @@ impl MetadataCache {
             state
                 .public_keys
                 .retain(|key, _| settings.keys.contains(key));
+            state
+                .proofs
+                .retain(|(key, _), _| settings.keys.contains(key));
         }
         state
             .lists

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::tezos::{Curve, PublicKey, PublicKeyHash, Signature, wire};
+use crate::tezos::{Curve, PublicKey, PublicKeyHash, Signature, verify_possession, wire};
 
 use super::List;
 
@@ -65,12 +65,13 @@ pub(super) fn read(path: &Path) -> Result<Kept, String> {
     };
     for entry in file.proofs {
         let (proof, _) = Signature::parse(&entry.signature).map_err(|error| error.to_string())?;
-        // A proof over another key was checked when it came; that key is not kept to check it again.
-        if entry.subject.is_none()
-            && let Some(key) = kept.public_keys.get(&entry.key)
-        {
-            crate::tezos::verify_possession(key, None, &proof)
-                .map_err(|error| error.to_string())?;
+        // A proof that cannot be checked is not a copy of anything: it is asked for again.
+        let Some(key) = kept.public_keys.get(&entry.key) else {
+            continue;
+        };
+        // One over another key was checked when it came; that key is not kept to check it again.
+        if entry.subject.is_none() {
+            verify_possession(key, None, &proof).map_err(|error| error.to_string())?;
         }
         kept.proofs.insert((entry.key, entry.subject), proof);
     }

@@ -235,6 +235,27 @@ async fn keys_proofs_and_lists_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn what_is_no_longer_configured_is_not_served_from_an_old_copy() {
+    let mut home = Home::new();
+    let cache = home.load();
+    let old = secret(Curve::Bls, 1);
+    cache.learned(old.public_key().hash(), old.public_key().clone());
+    cache.keep_proof(old.public_key().hash(), None, old.prove_possession(None));
+    home.say(&cache, "a", list(&[1]));
+    save(&cache).await;
+    let pinned = secret(Curve::Ed25519, 2).public_key().clone();
+    home.settings.keys = vec![pinned.hash()];
+    home.settings.pinned = vec![pinned.clone()];
+    home.settings.signers = vec!["b".to_owned()];
+    let again = home.load();
+    assert_eq!(again.known_keys(), [pinned.hash()]);
+    assert_eq!(again.served_keys(), [pinned.hash()]);
+    assert!(again.is_served(pinned.hash()) && !again.is_served(old.public_key().hash()));
+    assert_eq!(again.proof(old.public_key().hash(), None), None);
+    assert_eq!(again.authorized(), None);
+}
+
+#[tokio::test]
 async fn a_copy_that_somebody_else_changed_is_ignored_as_a_whole() {
     let home = Home::new();
     let cache = home.load();
@@ -267,6 +288,17 @@ async fn a_copy_that_somebody_else_changed_is_ignored_as_a_whole() {
         assert_eq!(again.proof(key.hash(), None), None, "{from} -> {to}");
         assert_eq!(again.authorized(), None, "{from} -> {to}");
     }
+}
+
+#[tokio::test]
+async fn a_proof_whose_key_is_not_in_the_copy_cannot_be_checked_and_is_not_served() {
+    let home = Home::new();
+    let cache = home.load();
+    let (one, two) = (secret(Curve::Bls, 1), secret(Curve::Bls, 2));
+    // As if somebody had put it there: proofs are kept after their keys only.
+    cache.keep_proof(one.public_key().hash(), None, two.prove_possession(None));
+    save(&cache).await;
+    assert_eq!(home.load().proof(one.public_key().hash(), None), None);
 }
 
 #[tokio::test]

@@ -143,3 +143,27 @@ async fn a_half_made_store_is_made_anew() {
     raise_all(&store).await;
     assert_eq!(store.report().condition, Condition::Ready);
 }
+
+#[tokio::test]
+async fn opening_copies_the_file_before_anything_is_read_from_it() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let folder = crate::fixture::folder();
+    let store = open(&folder);
+    raise_all(&store).await;
+    drop(store);
+    let path = folder.path().join(STORE_FILE);
+    let before = std::fs::File::open(&path).unwrap();
+    let store = open(&folder);
+    let numbers = [
+        before.metadata().unwrap(),
+        std::fs::metadata(&path).unwrap(),
+    ]
+    .map(|m| m.ino());
+    assert_ne!(numbers[0], numbers[1]);
+    // What it writes goes to the copy.
+    let answer = store.claim(ask(at(101, 0), 1), second(1_000)).await;
+    assert_eq!(answer, Ok(Answer::Permit));
+    drop(store);
+    assert!(open(&folder).lookup(&ask(at(101, 0), 1).slot).is_some());
+}

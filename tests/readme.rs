@@ -84,11 +84,13 @@ fn ours(line: &str) -> Option<Vec<&str>> {
     };
     let arguments = match words.first().copied() {
         Some("signer-proxy") => after(&["signer-proxy"]),
+        Some("sudo") => after(&["-u", "signer-proxy", "signer-proxy"]),
         Some("cargo") => after(&["--"]),
         // The rest is the command of the image, whose entry point is the program.
         Some("docker") if line.contains(" run --rm ") => {
             after(&["signer-proxy:local"]).or_else(|| after(&["--rm", "proxy"]))
         }
+        Some("docker") => after(&["exec", "signer-proxy", "signer-proxy"]),
         _ => None,
     };
     arguments.map(<[&str]>::to_vec)
@@ -143,6 +145,49 @@ fn every_command_line_in_the_documents_is_understood() {
         }
     }
     assert!(seen > 10, "only {seen} command lines were found");
+}
+
+#[test]
+fn the_container_of_the_readme_reaches_what_its_configuration_names() {
+    let runs: Vec<_> = blocks("sh")
+        .into_iter()
+        .filter(|block| block.document == "README.md")
+        .flat_map(|block| block.text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.starts_with("docker run --detach"))
+        .collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let words = words(&runs[0]);
+    let with = |option: &str, value: &str| words.windows(2).any(|pair| pair == [option, value]);
+    // Its addresses are loopback ones, which mean the host only on the host's network.
+    assert!(with("--network", "host"));
+    assert!(!words.contains(&"--publish"));
+    let configurations = blocks("toml");
+    let main = configurations
+        .iter()
+        .find(|block| block.document == "README.md");
+    let sockets = main.unwrap().text.split("http+unix://").skip(1);
+    let folders: Vec<_> = sockets
+        .filter_map(|rest| rest.split('"').next()?.rsplit_once('/'))
+        .collect();
+    assert!(!folders.is_empty());
+    for (folder, _) in folders {
+        assert!(with("--volume", &format!("{folder}:{folder}")), "{folder}");
+    }
+    assert!(words.contains(&"--group-add"));
+}
+
+#[test]
+fn the_state_is_written_by_the_user_that_owns_it() {
+    let lines: Vec<_> = blocks("sh")
+        .into_iter()
+        .filter(|block| block.document == "README.md")
+        .flat_map(|block| block.text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| line.contains(" watermark ") && !line.starts_with("docker"))
+        .collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert!(line.starts_with("sudo -u signer-proxy "), "{line}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! signer and holds no watermark.
 
 mod disk;
+mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ struct State {
     lists: BTreeMap<String, List>,
     wanted: BTreeSet<PublicKeyHash>,
     disagreement: bool,
+    /// Whether the operator was told that nobody can sign for want of bakers' keys.
+    unmet: bool,
 }
 
 /// What the cache is for.
@@ -105,12 +108,15 @@ impl MetadataCache {
         for key in &settings.pinned {
             state.public_keys.insert(key.hash(), key.clone());
         }
-        Self {
+        let cache = Self {
             settings,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
             dirty: Notify::new(),
-        }
+        };
+        // What was demanded before this start is demanded still.
+        cache.note_unmet(&mut cache.lock());
+        cache
     }
 
     /// Told after every news.
@@ -173,92 +179,6 @@ impl MetadataCache {
             state.proofs.insert((key, subject), proof);
         }
         drop(state);
-        self.tell();
-    }
-
-    /// What bakers are told; `None` while nobody has ever said and none is configured.
-    ///
-    /// A list beats `{}`, an empty list is never shown, lists are not mixed: where signers disagree the
-    /// most preferred one counts. With bakers of our own the answer is those that the signer accepts too.
-    #[must_use]
-    pub fn authorized(&self) -> Option<Authorized> {
-        let state = self.lock();
-        let lists = || {
-            self.settings
-                .signers
-                .iter()
-                .filter_map(|name| Some((name, state.lists.get(name)?)))
-        };
-        let with_keys = lists().find_map(|(name, list)| match &list.answer {
-            wire::AuthorizedKeys::Keys(keys) if !keys.is_empty() => Some((name, list, keys)),
-            wire::AuthorizedKeys::Keys(_) | wire::AuthorizedKeys::NotRequired => None,
-        });
-        let own = &self.settings.bakers;
-        if !own.is_empty() {
-            let both: Vec<_> = match &with_keys {
-                Some((_, _, keys)) => own
-                    .iter()
-                    .filter(|key| keys.contains(key))
-                    .copied()
-                    .collect(),
-                None => Vec::new(),
-            };
-            let keys = if both.is_empty() { own.clone() } else { both };
-            return Some(Authorized {
-                keys: Some(keys),
-                at: None,
-                source: "configuration".to_owned(),
-            });
-        }
-        if let Some((name, list, keys)) = with_keys {
-            let source = name.clone();
-            return Some(Authorized {
-                keys: Some(keys.clone()),
-                at: Some(list.at),
-                source,
-            });
-        }
-        let (name, list) =
-            lists().find(|(_, list)| list.answer == wire::AuthorizedKeys::NotRequired)?;
-        Some(Authorized {
-            keys: None,
-            at: Some(list.at),
-            source: name.clone(),
-        })
-    }
-
-    /// The signer that is known to demand authentication, if any.
-    #[must_use]
-    pub fn demanding_signer(&self) -> Option<String> {
-        let state = self.lock();
-        let demands = |list: &List| list.answer != wire::AuthorizedKeys::NotRequired;
-        state
-            .lists
-            .iter()
-            .find(|(_, list)| demands(list))
-            .map(|(name, _)| name.clone())
-    }
-
-    /// Whether this signer has ever said what it wants.
-    #[must_use]
-    pub fn has_list(&self, signer: &str) -> bool {
-        self.lock().lists.contains_key(signer)
-    }
-
-    /// A signer refused a request for want of authentication, whatever it said before.
-    pub fn note_demand(&self, signer: &str) {
-        let mut state = self.lock();
-        let list = List {
-            answer: wire::AuthorizedKeys::Keys(Vec::new()),
-            at: crate::time::now(),
-        };
-        match state.lists.get(signer) {
-            Some(known) if known.answer != wire::AuthorizedKeys::NotRequired => return,
-            Some(_) | None => {}
-        }
-        state.lists.insert(signer.to_owned(), list);
-        drop(state);
-        tracing::warn!(signer, "signer demands authentication");
         self.tell();
     }
 
@@ -335,29 +255,7 @@ impl MetadataSink for MetadataCache {
     }
 
     fn authorized_keys(&self, signer: &Signer, answer: wire::AuthorizedKeys) {
-        let mut state = self.lock();
-        let list = List {
-            answer,
-            at: crate::time::now(),
-        };
-        let known = state.lists.insert(signer.name().to_owned(), list.clone());
-        let is_news = known.is_none_or(|known| known.answer != list.answer);
-        let mut answers = state.lists.values().map(|list| &list.answer);
-        let first = answers.next().cloned();
-        let disagree = answers.any(|answer| Some(answer) != first.as_ref());
-        let was = std::mem::replace(&mut state.disagreement, disagree);
-        drop(state);
-        if disagree && !was {
-            tracing::warn!(
-                signer = signer.name(),
-                "signers disagree on authorized keys; the most preferred one's list is shown"
-            );
-        } else if was && !disagree {
-            tracing::info!("signers agree on authorized keys again");
-        }
-        if is_news {
-            self.tell();
-        }
+        self.take_list(signer.name(), answer);
     }
 }
 

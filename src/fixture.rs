@@ -120,3 +120,18 @@ pub(crate) fn block(position: Position, name: u8) -> Vec<u8> {
     bytes.extend([0xbb; 78]);
     bytes
 }
+
+/// The log lines, without time and level colours, that `run` leaves on this thread.
+pub(crate) fn logged(run: impl FnOnce()) -> Vec<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let writer = std::sync::Mutex::new(file.reopen().unwrap());
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(writer)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .finish();
+    tracing::subscriber::with_default(subscriber, run);
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}

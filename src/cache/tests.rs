@@ -1,5 +1,7 @@
 //! The verified copy: what bakers are told, and what survives a restart.
 
+mod events;
+
 use proptest::prelude::*;
 
 use crate::fixture::secret;

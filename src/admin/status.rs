@@ -1,6 +1,7 @@
 //! The status model: everything an operator sees is a view of it.
 
 mod build;
+mod judge;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,15 +1,15 @@
 //! Builds the status from the states of signers, keys and store.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
-use crate::guard::{Condition, StoreReport, StreamReport};
-use crate::signer::{PathState, Served, Signer, SignerState};
+use crate::guard::{StoreReport, StreamReport};
+use crate::signer::{Served, Signer, SignerState};
 use crate::tezos::PublicKeyHash;
 
 use super::super::Admin;
+use super::judge::{self, Able, Facts};
 use super::{
     AuthorizedKeysStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status, StoreStatus,
 };
@@ -31,12 +31,12 @@ pub(in crate::admin) fn status(admin: &Admin) -> Status {
         .iter()
         .map(|signer| signer_status(admin, signer, &keys))
         .collect();
-    let (state, summary) = overall(&store, &keys, &signers);
+    let (verdict, summary) = judge::overall(&store, &keys, &signers);
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_hash: admin.config_hash.clone(),
-        uptime_seconds: now.duration_since(admin.started).as_secs_f64(),
-        state: state.to_owned(),
+        uptime_seconds: rounded(now.duration_since(admin.started).as_secs_f64()),
+        state: verdict.name().to_owned(),
         summary,
         draining: admin.draining.load(Ordering::Acquire),
         signers,
@@ -56,7 +56,7 @@ fn authorized_keys(admin: &Admin, now: Timestamp) -> AuthorizedKeysStatus {
     let authorized = admin.proxy.cache.authorized();
     let at = authorized.as_ref().and_then(|authorized| authorized.at);
     AuthorizedKeysStatus {
-        age_seconds: at.map(|at| now.duration_since(at).as_secs_f64()),
+        age_seconds: at.map(|at| rounded(now.duration_since(at).as_secs_f64())),
         required: authorized
             .as_ref()
             .map(|authorized| authorized.keys.is_some()),
@@ -84,7 +84,9 @@ fn signer_status(admin: &Admin, signer: &Signer, keys: &[KeyStatus]) -> SignerSt
             state: health.state().name().to_owned(),
             since: health.entered(),
             cause: health.trouble().map(|(cause, _)| cause.to_string()),
-            rtt_ms: path.round_trip().map(|rtt| rtt.as_secs_f64() * 1_000.0),
+            rtt_ms: path
+                .round_trip()
+                .map(|rtt| rounded(rtt.as_secs_f64() * 1_000.0)),
         }
     });
     SignerStatus {
@@ -104,39 +106,32 @@ fn key_status(
     store: &StoreReport,
     streams: &[StreamReport],
 ) -> KeyStatus {
-    let roster = &admin.proxy.roster;
-    let able: Vec<&Arc<Signer>> = roster
+    let proxy = &admin.proxy;
+    let able: Vec<_> = proxy
+        .roster
         .signers()
         .iter()
         .filter(|signer| signer.serves(key) != Served::Denied)
+        .map(|signer| Able {
+            name: signer.name().to_owned(),
+            state: signer.state(),
+            cause: signer.cause().map(|(cause, _)| cause),
+            proved: signer.serves(key) == Served::Proved,
+            spoken: signer.has_spoken(),
+        })
         .collect();
-    let serving: Vec<_> = able
-        .iter()
-        .filter(|signer| signer.serves(key) == Served::Proved)
-        .collect();
-    let usable = serving
-        .iter()
-        .filter(|signer| matches!(signer.state(), SignerState::Up | SignerState::Suspect))
-        .count();
+    let serving = able.iter().filter(|able| able.proved);
+    let signers = serving.map(|able| able.name.clone()).collect();
     let mine = || streams.iter().filter(|report| report.stream.key == key);
-    let (state, cause) = if store.condition == Condition::Refusing {
-        ("stopped", store.reason.clone())
-    } else if mine().next().is_none() {
-        (
-            "stopped",
-            Some("no watermark is set; run `signer-proxy watermark init`".to_owned()),
-        )
-    } else if usable == 0 {
-        ("down", Some(roster.explain(Some(key)).join("; ")))
-    } else if usable < able.len() {
-        let cause = match usable {
-            1 => "one signer left".to_owned(),
-            _ => format!("{usable} of {} signers left", able.len()),
-        };
-        ("degraded", Some(cause))
-    } else {
-        ("ok", None)
+    let demand = || proxy.cache.demanding_signer();
+    let facts = Facts {
+        verifiable: key.curve().is_verifiable(),
+        has_watermark: mine().next().is_some(),
+        unmet_demand: proxy.auth.authorized_keys.is_empty().then(demand).flatten(),
+        able,
+        trouble: proxy.roster.explain(Some(key)),
     };
+    let (verdict, cause) = judge::key(&facts, store);
     let last_signed = mine().filter_map(|report| {
         let (position, at) = report.last_signed?;
         let (chain, kind) = (report.stream.chain, report.stream.kind);
@@ -151,64 +146,31 @@ fn key_status(
     });
     KeyStatus {
         hash: key,
-        state: state.to_owned(),
+        state: verdict.name().to_owned(),
         cause,
-        signers: serving
-            .iter()
-            .map(|signer| signer.name().to_owned())
-            .collect(),
+        signers,
         last_signed: last_signed.collect(),
     }
 }
 
-/// The worst of everything in one word, and the first reason in one sentence.
-fn overall(
-    store: &StoreReport,
-    keys: &[KeyStatus],
-    signers: &[SignerStatus],
-) -> (&'static str, String) {
-    if store.condition == Condition::Refusing {
-        return ("down", store.reason.clone().unwrap_or_default());
-    }
-    if let Some(key) = keys
-        .iter()
-        .find(|key| key.state == "down" || key.state == "stopped")
-    {
-        let cause = key.cause.clone().unwrap_or_default();
-        return ("down", format!("{} cannot sign: {cause}", key.hash));
-    }
-    let up = PathState::Up.name();
-    let words =
-        |cause: &Option<String>, state: &str| cause.clone().unwrap_or_else(|| state.to_owned());
-    let well = signers.iter().filter(|signer| signer.state == up).count();
-    if let Some(signer) = signers.iter().find(|signer| signer.state != up) {
-        let cause = words(&signer.cause, &signer.state);
-        let state = if well == 0 { "down" } else { "degraded" };
-        let all = signers.len();
-        return (
-            state,
-            format!("{well} of {all} signers up: {} {cause}", signer.name),
-        );
-    }
-    match signers
-        .iter()
-        .flat_map(|signer| &signer.paths)
-        .find(|path| path.state != up)
-    {
-        Some(path) => {
-            let cause = words(&path.cause, &path.state);
-            (
-                "degraded",
-                format!("all signers up, but path {} {cause}", path.url),
-            )
+/// Three decimals: more is noise to whoever reads it.
+fn rounded(number: f64) -> f64 {
+    (number * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_decimals_at_most() {
+        for (exact, shown) in [
+            (0.123_456_789, "0.123"),
+            (1.999_96, "2.0"),
+            (86_400.000_4, "86400.0"),
+            (0.0, "0.0"),
+        ] {
+            assert_eq!(serde_json::to_string(&rounded(exact)).unwrap(), shown);
         }
-        None => (
-            "ok",
-            format!(
-                "all {} signers up, {} keys can sign",
-                signers.len(),
-                keys.len()
-            ),
-        ),
     }
 }

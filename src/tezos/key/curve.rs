@@ -66,6 +66,15 @@ impl Curve {
             Self::Secp256k1 | Self::P256 | Self::MlDsa => false,
         }
     }
+
+    /// Whether signatures of its keys can be checked here; others are never released.
+    #[must_use]
+    pub const fn is_verifiable(self) -> bool {
+        match self {
+            Self::Ed25519 | Self::Secp256k1 | Self::P256 | Self::Bls => true,
+            Self::MlDsa => false,
+        }
+    }
 }
 
 impl fmt::Display for Curve {

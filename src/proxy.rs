@@ -9,6 +9,7 @@ mod error;
 mod flight;
 mod metadata;
 mod policy;
+mod refused;
 mod respond;
 mod sign;
 mod stack;

@@ -9,6 +9,7 @@ use crate::telemetry::metrics::label;
 use crate::tezos::Payload;
 
 use super::error::ProxyError;
+use super::refused::is_for_the_operator;
 use super::sign::Work;
 use super::{Proxy, respond};
 
@@ -49,6 +50,9 @@ pub(super) fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, Proxy
                     .get_or_create(&labels)
                     .inc();
                 tracing::error!(%key, kind, level, round, digest, %error, "watermark refusal");
+            } else if is_for_the_operator(error) {
+                // The log of refused requests says it, for each answer.
+                tracing::debug!(%key, kind, level, round, digest, seconds, %error, "not signed");
             } else {
                 tracing::warn!(%key, kind, level, round, digest, seconds, %error, "not signed");
             }

@@ -16,6 +16,7 @@ use crate::signer::INSTANCE_HEADER;
 use crate::tezos::{Route, RouteError};
 
 use super::error::ProxyError;
+use super::refused::{Asked, RefusalLog};
 use super::sign::SignRequest;
 use super::{Proxy, body, metadata, respond, sign};
 
@@ -28,32 +29,47 @@ pub type BakerService = BoxCloneSyncService<Request<Incoming>, Response<Full<Byt
 /// Builds the service: outermost first.
 #[must_use]
 pub fn service(proxy: Arc<Proxy>) -> BakerService {
+    let log = Arc::new(RefusalLog::default());
+    let inner_log = Arc::clone(&log);
     let limited = ServiceBuilder::new()
         // Over the limit a baker is told to ask again, at once, instead of waiting unseen.
         .load_shed()
         // Bounds the work in progress and with it the memory.
         .concurrency_limit(CONCURRENT)
-        .service_fn(move |request| handle(Arc::clone(&proxy), request));
+        .service_fn(move |request| handle(Arc::clone(&proxy), Arc::clone(&inner_log), request));
     // Whatever went wrong below becomes an answer here; above nothing can fail.
     BoxCloneSyncService::new(tower::service_fn(move |request| {
-        let limited = limited.clone();
+        let (limited, log) = (limited.clone(), Arc::clone(&log));
         async move {
+            let asked = asked(&request);
             let handled = limited.oneshot(request).await;
             // `handle` never fails, so an error here is the load shed's.
-            Ok(handled.unwrap_or_else(|_shed| respond::error(&ProxyError::Overload)))
+            Ok(handled.unwrap_or_else(|_shed| {
+                log.note(&asked, &ProxyError::Overload);
+                respond::error(&ProxyError::Overload)
+            }))
         }
     }))
 }
 
+fn asked(request: &Request<Incoming>) -> Asked {
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.and_then(|peer| peer.address);
+    Asked {
+        baker: address
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+    }
+}
+
 async fn handle(
     proxy: Arc<Proxy>,
+    log: Arc<RefusalLog>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .and_then(|peer| peer.address);
-    let baker = peer.map(|address| address.to_string()).unwrap_or_default();
+    let asked = asked(&request);
     let own_probe = request.headers().get(INSTANCE_HEADER) == Some(&proxy.instance);
     let handled = async {
         if own_probe {
@@ -64,12 +80,12 @@ async fn handle(
         answer(&proxy, request).await
     };
     let mut response = match handled
-        .instrument(tracing::debug_span!("request", baker))
+        .instrument(tracing::debug_span!("request", baker = asked.baker))
         .await
     {
         Ok(body) => respond::ok(body),
         Err(error) => {
-            tracing::debug!(%error, "request refused");
+            log.note(&asked, &error);
             respond::error(&error)
         }
     };

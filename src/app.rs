@@ -37,6 +37,15 @@ pub enum StartError {
     System(String),
 }
 
+/// How a proxy ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything that had arrived was finished.
+    Drained,
+    /// A second signal came first: requests that were held are cut.
+    Cut,
+}
+
 /// A started proxy.
 #[derive(Debug)]
 pub struct App {
@@ -127,22 +136,22 @@ impl App {
     }
 
     /// Serves until SIGTERM or SIGINT, then drains: stops accepting, finishes what has arrived until its
-    /// deadline, ends. A second signal ends at once.
+    /// deadline, ends. A second signal ends at once and cuts what is held.
     ///
     /// # Errors
     /// Signals cannot be had.
-    pub async fn run(self) -> Result<(), StartError> {
+    pub async fn run(self) -> Result<Ended, StartError> {
         let listen = |kind| signal(kind).map_err(|error| StartError::System(error.to_string()));
         let mut terminate = listen(SignalKind::terminate())?;
         let mut interrupt = listen(SignalKind::interrupt())?;
         either(&mut terminate, &mut interrupt).await;
         tokio::select! {
-            () = self.drain() => {}
+            () = self.drain() => Ok(Ended::Drained),
             () = either(&mut terminate, &mut interrupt) => {
                 tracing::warn!("second signal, ending at once");
+                Ok(Ended::Cut)
             }
         }
-        Ok(())
     }
 
     /// Drains and returns when everything has ended.

@@ -61,10 +61,10 @@ async fn serve(args: &Dev) -> Outcome {
     init_watermarks(folder.path(), &hashes).await?;
     let app = App::start(loaded, "dev".to_owned()).await?;
     print(&greeting(&app, &hashes)?)?;
-    app.run().await?;
+    let ended = app.run().await?;
     tasks.begin_shutdown();
     tasks.finished().await;
-    Ok(())
+    run::finish(ended)
 }
 
 /// The state of a throw-away proxy; removed at the end.

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::app::App;
+use crate::app::{App, Ended};
 
 use super::{Failure, Outcome, code, load, print};
 
@@ -16,9 +16,19 @@ pub(super) fn run(config: &Path) -> Outcome {
     let name = config.display().to_string();
     block_on(async move {
         let app = App::start(loaded, name).await?;
-        app.run().await?;
-        Ok(())
+        finish(app.run().await?)
     })
+}
+
+/// What the process says of its end.
+pub(super) fn finish(ended: Ended) -> Outcome {
+    match ended {
+        Ended::Drained => Ok(()),
+        Ended::Cut => Err(Failure::new(
+            code::PROBLEM,
+            "ended by a second signal; requests that were held are cut",
+        )),
+    }
 }
 
 /// Prints the effective configuration, or every problem.

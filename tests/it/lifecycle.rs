@@ -56,6 +56,33 @@ async fn told_to_end_it_still_holds_what_waits_for_a_signer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn told_to_end_twice_it_cuts_what_it_holds_and_ends_with_1() {
+    for (first, second) in [
+        (Order::Terminate, Order::Terminate),
+        (Order::Interrupt, Order::Terminate),
+    ] {
+        let mut all = Direct::with(&[&[]], "", "[deadline]\nconsensus = \"60s\"").await;
+        let key = all.key(Curve::Ed25519);
+        let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
+        let gone = serde_json::json!({"reset": "all"});
+        all.signers[0].faults(&gone).await;
+        all.proxy.until_signers(&NAMES[..1], "down").await;
+        let baker = all.baker.clone();
+        let (_cut, status) = tokio::join!(baker.sign(&key, &bytes), async {
+            all.proxy.until_held().await;
+            all.proxy.order(first);
+            until("the port to be closed", async || {
+                TcpStream::connect(baker.address()).await.err()
+            })
+            .await;
+            all.proxy.order(second);
+            all.proxy.end().await
+        });
+        assert_eq!(status.code(), Some(1), "{first:?}, {second:?}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_the_same_state_ends_with_75() {
     let all = Direct::start(&[&[]]).await;
     let mut second = all.proxy.config.clone();

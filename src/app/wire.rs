@@ -41,12 +41,10 @@ pub(super) async fn proxy(
     let cache = Arc::new(cache);
     cache.start(tasks);
     let roster = Arc::new(Roster::new(&settings.signers, tasks, Arc::clone(&metrics)));
-    for signer in roster
-        .signers()
-        .iter()
-        .filter(|signer| cache.has_list(signer.name()))
-    {
-        roster.spoken(signer);
+    for signer in roster.signers() {
+        if let Some(demands) = cache.demands(signer.name()) {
+            roster.spoken(signer, demands);
+        }
     }
     restore_drains(&roster, drains);
     let sink: Arc<dyn MetadataSink> = Arc::clone(&cache) as _;
@@ -68,7 +66,7 @@ pub(super) async fn proxy(
             settings.guard.level_gap,
             node_head,
         ),
-        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics)),
+        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone()),
         roster,
         prober,
         cache,

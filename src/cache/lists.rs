@@ -67,10 +67,12 @@ impl MetadataCache {
         demanding(&self.lock())
     }
 
-    /// Whether this signer has ever said what it wants.
+    /// Whether this signer demands authentication, if it has ever said.
     #[must_use]
-    pub fn has_list(&self, signer: &str) -> bool {
-        self.lock().lists.contains_key(signer)
+    pub fn demands(&self, signer: &str) -> Option<bool> {
+        let state = self.lock();
+        let list = state.lists.get(signer)?;
+        Some(list.answer != wire::AuthorizedKeys::NotRequired)
     }
 
     /// A signer refused a request for want of authentication, whatever it said before.

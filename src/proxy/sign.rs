@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::guard::{Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, Stream};
-use crate::signer::{Ask, AttemptError};
+use crate::signer::{Ask, AttemptError, Served, Signer, SignerState};
 use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
 use crate::time::now;
@@ -108,6 +108,8 @@ async fn admit_and_sign(
         request,
         payload,
     };
+    // Both may wait, so both come before authentication: nothing may change between it and the claim.
+    let public_key = public_key(proxy, &work).await?;
     demand_known(proxy, &work).await?;
     let request = &work.request;
     let passed_on = auth::verify(
@@ -127,10 +129,12 @@ async fn admit_and_sign(
         let mut seat = proxy
             .flights
             .board((work.request.key, work.digest, work.scheme));
+        let leads = seat.lead.is_some();
         if let Some(flight) = seat.lead.take() {
-            let (proxy, work, passed_on) = (Arc::clone(proxy), work.clone(), passed_on.clone());
+            let (proxy, work) = (Arc::clone(proxy), work.clone());
+            let (public_key, passed_on) = (public_key.clone(), passed_on.clone());
             proxy.clone().operations.spawn("sign", async move {
-                let result = lead(&proxy, &work, passed_on, &flight).await;
+                let result = lead(&proxy, &work, public_key, passed_on, &flight).await;
                 conclude(&proxy, &work, &result);
                 flight.land(result);
             });
@@ -139,6 +143,9 @@ async fn admit_and_sign(
             // It was given up for others that left just before we came.
             Some(Err(ProxyError::Attempts(AttemptError::Dropped)))
                 if Instant::now() < work.deadline => {}
+            // The operation that we joined began earlier, and so did its deadline.
+            Some(Err(ProxyError::Attempts(AttemptError::NoSigner { .. })))
+                if !leads && Instant::now() < work.deadline => {}
             Some(outcome) => return outcome,
             None => {
                 return Err(ProxyError::NoAnswer(
@@ -153,10 +160,10 @@ async fn admit_and_sign(
 async fn lead(
     proxy: &Proxy,
     work: &Work,
+    public_key: PublicKey,
     authentication: Option<String>,
     flight: &Flight,
 ) -> Result<Record, ProxyError> {
-    let public_key = public_key(proxy, work).await?;
     let permit = match claim(proxy, work).await? {
         Claim::Recorded(record) => return Ok(record),
         Claim::Permitted(permit) => permit,
@@ -258,18 +265,21 @@ async fn public_key(proxy: &Proxy, work: &Work) -> Result<PublicKey, ProxyError>
     }
 }
 
-/// Waits until a signer has said whether it demands authentication: before that an unauthenticated
-/// request could move a floor. Those that have not said are not asked to sign.
+/// Waits until a signer that can have the key has said whether it demands authentication: before that an
+/// unauthenticated request could move a floor. Those that have not said are not asked to sign.
 async fn demand_known(proxy: &Proxy, work: &Work) -> Result<(), ProxyError> {
+    let key = work.request.key;
+    let can_have_it = |signer: &Arc<Signer>| match signer.serves(key) {
+        Served::Proved => true,
+        // One that is there would have been asked.
+        Served::Unknown => !matches!(signer.state(), SignerState::Up | SignerState::Suspect),
+        Served::Denied => false,
+    };
     let mut board = proxy.roster.board();
     loop {
         board.borrow_and_update();
-        if proxy
-            .roster
-            .signers()
-            .iter()
-            .any(|signer| signer.has_spoken())
-        {
+        let mut signers = proxy.roster.signers().iter();
+        if signers.any(|signer| signer.has_spoken() && can_have_it(signer)) {
             return Ok(());
         }
         if tokio::time::timeout_at(work.deadline, board.changed())
@@ -277,9 +287,9 @@ async fn demand_known(proxy: &Proxy, work: &Work) -> Result<(), ProxyError> {
             .is_err()
         {
             return Err(ProxyError::NoAnswer(format!(
-                "no signer has said within {:.1}s whether it demands authentication: {}",
+                "no signer that has this key has said within {:.1}s whether it demands authentication: {}",
                 work.begun.elapsed().as_secs_f64(),
-                proxy.roster.explain(Some(work.request.key)).join("; ")
+                proxy.roster.explain(Some(key)).join("; ")
             )));
         }
     }

@@ -35,7 +35,7 @@ fn proxy(keys: Vec<Key>, bakers: Vec<crate::tezos::PublicKey>) -> (tempfile::Tem
     let sink: Arc<MetadataCache> = Arc::clone(&cache);
     let proxy = Proxy {
         guard: SigningGuard::new(store, chains.clone(), 1_000, node),
-        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics)),
+        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), Tasks::new()),
         prober: Arc::new(Prober::new(
             Arc::clone(&roster),
             sink,

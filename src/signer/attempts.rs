@@ -10,6 +10,7 @@
 
 mod ending;
 mod exchange;
+mod losers;
 mod operation;
 mod running;
 mod tally;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::guard::Permit;
+use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::tezos::{PublicKey, Signature};
 
@@ -81,13 +83,18 @@ pub enum AttemptError {
 pub struct Attempts {
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
+    tasks: Tasks,
 }
 
 impl Attempts {
-    /// Attempts over the signers of `roster`.
+    /// Attempts over the signers of `roster`; what outlives its operation runs in `tasks`.
     #[must_use]
-    pub fn new(roster: Arc<Roster>, metrics: Arc<Metrics>) -> Self {
-        Self { roster, metrics }
+    pub fn new(roster: Arc<Roster>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
+        Self {
+            roster,
+            metrics,
+            tasks,
+        }
     }
 
     /// Gets a signature over the permitted bytes. `unwanted` resolves when nobody waits for it any more;

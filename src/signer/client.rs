@@ -76,6 +76,9 @@ pub struct Outgoing {
     pub target: String,
     /// JSON body of a `POST`.
     pub body: Option<Bytes>,
+    /// Whether it may be sent again at once on a fresh connection when a pooled one ends without an
+    /// answer: the signer had closed it, most likely.
+    pub again: bool,
     /// An extra header.
     pub header: Option<(HeaderName, HeaderValue)>,
 }
@@ -88,6 +91,7 @@ impl Outgoing {
             method: Method::GET,
             target,
             body: None,
+            again: true,
             header: None,
         }
     }
@@ -183,11 +187,14 @@ impl Client {
             .acquire()
             .await
             .map_err(|_| not_sent(Cause::Closed))?;
-        // A pooled connection may die at the same moment; only a request of which nothing was
-        // written goes to a fresh one.
+        // A pooled connection may die at the same moment; what was not written, or may be sent again,
+        // goes to a fresh one.
         while let Some(connection) = self.take_idle() {
             match self.exchange(connection, outgoing, sent).await {
                 Err(Failed::NothingWritten) => {}
+                Err(Failed::Other(error)) if outgoing.again && error.cause == Cause::Closed => {
+                    self.forget_idle();
+                }
                 Err(Failed::Other(error)) => return Err(error),
                 Ok(answer) => return Ok(answer),
             }

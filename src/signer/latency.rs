@@ -7,6 +7,8 @@ use std::time::Duration;
 const WINDOW: usize = 32;
 /// What is assumed of a signer that has not signed yet.
 pub(super) const COLD: Duration = Duration::from_millis(400);
+/// What is assumed of a device that waits for its own chip, as a Ledger does.
+pub(super) const COLD_DEVICE: Duration = Duration::from_millis(1_500);
 /// The least delay before another attempt.
 pub(super) const FLOOR: Duration = Duration::from_millis(50);
 
@@ -24,8 +26,8 @@ impl Latency {
         self.samples.push_back(sample);
     }
 
-    /// The 95th percentile, at least [`FLOOR`]; [`COLD`] without samples.
-    pub(super) fn usual(&self) -> Duration {
+    /// The 95th percentile, at least [`FLOOR`]; `cold` without samples.
+    pub(super) fn usual(&self, cold: Duration) -> Duration {
         let mut sorted: Vec<Duration> = self.samples.iter().copied().collect();
         sorted.sort_unstable();
         let index = sorted
@@ -35,7 +37,7 @@ impl Latency {
             .saturating_sub(1);
         sorted
             .get(index)
-            .map_or(COLD, |sample| (*sample).max(FLOOR))
+            .map_or(cold, |sample| (*sample).max(FLOOR))
     }
 }
 
@@ -46,14 +48,14 @@ mod tests {
     #[test]
     fn cold_then_the_slow_tail_and_never_below_the_floor() {
         let mut latency = Latency::default();
-        assert_eq!(latency.usual(), COLD);
+        assert_eq!(latency.usual(COLD), COLD);
         for _ in 0..30 {
             latency.add(Duration::from_millis(3));
         }
-        assert_eq!(latency.usual(), FLOOR);
+        assert_eq!(latency.usual(COLD), FLOOR);
         for _ in 0..3 {
             latency.add(Duration::from_millis(900));
         }
-        assert_eq!(latency.usual(), Duration::from_millis(900));
+        assert_eq!(latency.usual(COLD), Duration::from_millis(900));
     }
 }

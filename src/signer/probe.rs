@@ -3,12 +3,14 @@
 //! Never a signature and never a call that touches the device. A connect alone proves nothing: sshd
 //! accepts for a client that is gone.
 
+mod judge;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::settings::Probe as Settings;
@@ -16,8 +18,10 @@ use crate::task::Tasks;
 use crate::tezos::{PublicKey, PublicKeyHash, wire};
 
 use super::cause::Cause;
-use super::client::{Answer, Outgoing, Sent};
+use super::client::{Outgoing, Sent};
 use super::health::Observation;
+use judge::{Reply, Seen};
+
 use super::roster::{Path, Roster, Served, Signer};
 
 /// Carries the instance that sent a probe; a proxy that gets its own back is asked through itself.
@@ -25,6 +29,12 @@ pub const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-signer-proxy-
 
 /// Between two probes when nothing is up: recovery must be seen at once.
 const HURRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
+/// The longest time that a probe is given before it counts as missed.
+const TIMEOUT_MOST: Duration = Duration::from_secs(2);
+/// The longest time that the answer of a missed probe is waited for.
+const LATE: Duration = Duration::from_secs(4);
+/// In so many ticks a key that the signer denied is asked again.
+const DENIED_EVERY: usize = 8;
 /// How often `/authorized_keys` of a signer is read anew.
 const AUTHORIZED_KEYS_PERIOD: Duration = Duration::from_secs(10);
 
@@ -47,12 +57,6 @@ pub struct Prober {
     instance: HeaderValue,
     /// Raised when lists of authorized keys must be read anew at once.
     list_generation: AtomicU64,
-}
-
-/// What a probe's answer says about a path.
-struct Seen {
-    observation: Observation,
-    proved: bool,
 }
 
 impl Prober {
@@ -100,41 +104,47 @@ impl Prober {
         }
     }
 
-    async fn run(&self, signer: &Signer, path: &Path) {
+    async fn run(&self, signer: &Arc<Signer>, path: &Arc<Path>) {
         let mut turn: usize = 0;
         let mut list_read: Option<(Instant, u64)> = None;
         let mut board = self.roster.board();
+        let mut late = JoinSet::new();
         loop {
-            let mut answered = false;
-            if let Some(seen) = self.probe(signer, path, turn).await {
-                answered = matches!(seen.observation, Observation::Hit);
-                // A busy device may be slow to answer anything: that is no miss.
-                let busy = signer.is_signing() && matches!(seen.observation, Observation::Miss(_));
-                if busy {
-                    path.note_miss();
-                } else {
-                    self.roster.observe(signer, path, seen.observation);
-                }
-                let generation = self.list_generation.load(Ordering::Acquire);
-                let due = list_read.is_none_or(|(at, read)| {
-                    at.elapsed() >= AUTHORIZED_KEYS_PERIOD || read != generation
-                });
-                // A list counts only from a path that has just proved a key; without any key to
-                // prove there is nothing to compare with.
-                let trusted = seen.proved || self.sink.keys().is_empty();
-                if trusted && due && self.read_authorized_keys(signer, path).await {
-                    list_read = Some((Instant::now(), generation));
-                }
+            let seen = self.probe(signer, path, turn, &mut late).await;
+            let answered = matches!(seen.observation, Some(Observation::Hit));
+            self.observe(signer, path, seen.observation);
+            let generation = self.list_generation.load(Ordering::Acquire);
+            let due = list_read.is_none_or(|(at, read)| {
+                at.elapsed() >= AUTHORIZED_KEYS_PERIOD || read != generation
+            });
+            if answered && due && self.read_authorized_keys(signer, path, seen.proved).await {
+                list_read = Some((Instant::now(), generation));
             }
             turn = turn.wrapping_add(1);
             if !(answered && self.is_curious(signer)) {
-                self.pause(&mut board).await;
+                self.pause(signer, path, &mut board, &mut late).await;
             }
         }
     }
 
-    /// Waits for the next tick; when everything goes down meanwhile, the tick comes sooner.
-    async fn pause(&self, board: &mut tokio::sync::watch::Receiver<u64>) {
+    fn observe(&self, signer: &Signer, path: &Path, observation: Option<Observation>) {
+        match observation {
+            None => {}
+            // A busy device may be slow to answer anything: that is no miss.
+            Some(Observation::Miss(_)) if signer.is_signing() => path.note_miss(),
+            Some(observation) => self.roster.observe(signer, path, observation),
+        }
+    }
+
+    /// Waits for the next tick; when everything goes down meanwhile, the tick comes sooner. The answer to
+    /// a probe that was given up as missed is taken in when it comes: the path is slow, not dead.
+    async fn pause(
+        &self,
+        signer: &Signer,
+        path: &Path,
+        board: &mut tokio::sync::watch::Receiver<u64>,
+        late: &mut JoinSet<Reply>,
+    ) {
         let begun = Instant::now();
         loop {
             let pause = if self.roster.all_down() {
@@ -149,6 +159,12 @@ impl Prober {
             let until = begun.checked_add(pause).unwrap_or(begun);
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
+                Some(Ok(reply)) = late.join_next(), if !late.is_empty() => {
+                    let seen = self.take_in(signer, path, &reply);
+                    if !matches!(seen.observation, Some(Observation::Miss(_))) {
+                        self.observe(signer, path, seen.observation);
+                    }
+                }
                 changed = board.changed() => {
                     if changed.is_err() {
                         return;
@@ -158,33 +174,30 @@ impl Prober {
         }
     }
 
+    /// Four smoothed round trips, within bounds: far is not dead.
     fn timeout(&self, path: &Path) -> Duration {
         let by_round_trip = path.round_trip().unwrap_or_default().saturating_mul(4);
-        self.settings.timeout.max(by_round_trip)
+        self.settings.timeout.max(by_round_trip.min(TIMEOUT_MOST))
     }
 
-    /// Keys that this signer was never asked for come first; then all in turn.
+    /// Keys that this signer was never asked for come first; then all it has, in turn. Now and then one
+    /// that it denied: keys are added to signers.
     fn key_in_turn(&self, signer: &Signer, turn: usize) -> Option<PublicKeyHash> {
         let all = self.sink.keys();
-        if let Some(key) = all
-            .iter()
-            .find(|key| signer.serves(**key) == Served::Unknown)
-        {
-            return Some(*key);
-        }
-        let proved: Vec<_> = all
-            .iter()
-            .copied()
-            .filter(|key| signer.serves(*key) == Served::Proved)
-            .collect();
-        // Now and then a denied key is asked again: keys are added to signers.
-        let keys = if proved.is_empty() || turn.is_multiple_of(16) {
-            all
-        } else {
-            proved
+        let nth = |served: Served, n: usize| {
+            let keys: Vec<_> = all
+                .iter()
+                .filter(|key| signer.serves(**key) == served)
+                .collect();
+            n.checked_rem(keys.len())
+                .and_then(|index| keys.get(index).map(|key| **key))
         };
-        let index = turn.checked_rem(keys.len())?;
-        keys.get(index).copied()
+        let again = turn.checked_div(DENIED_EVERY).unwrap_or_default();
+        let denied = nth(Served::Denied, again);
+        nth(Served::Unknown, turn)
+            .or(denied.filter(|_| turn.is_multiple_of(DENIED_EVERY)))
+            .or_else(|| nth(Served::Proved, turn))
+            .or(denied)
     }
 
     /// Whether the next probe has something to find out that requests may wait for.
@@ -195,97 +208,58 @@ impl Prober {
             .any(|key| signer.serves(*key) == Served::Unknown)
     }
 
-    async fn probe(&self, signer: &Signer, path: &Path, turn: usize) -> Option<Seen> {
+    async fn probe(
+        &self,
+        signer: &Arc<Signer>,
+        path: &Arc<Path>,
+        turn: usize,
+        late: &mut JoinSet<Reply>,
+    ) -> Seen {
         if path.client().saturated() {
             // Traffic shows the path's health, and the probe would only wait behind it.
-            return None;
+            return Seen::NOTHING;
         }
         let key = self.key_in_turn(signer, turn);
-        let target = match key {
-            Some(key) => format!("/keys/{key}"),
-            None => "/authorized_keys".to_owned(),
-        };
-        let header = Some((INSTANCE_HEADER, self.instance.clone()));
-        let outgoing = Outgoing {
-            header,
-            ..Outgoing::get(target)
-        };
-        let begun = Instant::now();
-        let sent = Sent::default();
-        let answer = tokio::time::timeout(self.timeout(path), path.client().send(&outgoing, &sent));
-        let miss = |cause| {
-            Some(Seen {
-                observation: Observation::Miss(cause),
-                proved: false,
-            })
-        };
-        match answer.await {
-            Err(_) => miss(Cause::Silent),
-            Ok(Err(error)) => miss(error.cause),
-            Ok(Ok(answer)) => {
-                path.add_round_trip(begun.elapsed());
-                Some(self.judge(signer, key, &answer))
+        let mut exchange = JoinSet::new();
+        exchange.spawn(ask(Arc::clone(path), key, self.instance.clone()));
+        match tokio::time::timeout(self.timeout(path), exchange.join_next()).await {
+            Ok(Some(Ok(reply))) => self.take_in(signer, path, &reply),
+            Ok(Some(Err(_)) | None) => Seen::NOTHING,
+            Err(_) => {
+                // One at a time runs on, if it leaves a connection for the next probe.
+                if late.is_empty() && !path.client().saturated() {
+                    *late = exchange;
+                }
+                Seen::missed(Cause::Silent)
             }
         }
-    }
-
-    fn judge(&self, signer: &Signer, key: Option<PublicKeyHash>, answer: &Answer) -> Seen {
-        let seen = |observation, proved| Seen {
-            observation,
-            proved,
-        };
-        if answer.headers.get(INSTANCE_HEADER) == Some(&self.instance) {
-            return seen(Observation::Eject(Cause::LeadsToItself), false);
-        }
-        let Some(key) = key else {
-            return seen(judge_plain(answer), false);
-        };
-        if answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::FORBIDDEN {
-            // The signer speaks; it just lacks this key.
-            self.roster.served(signer, key, Served::Denied);
-            return seen(Observation::Hit, false);
-        }
-        if answer.status != StatusCode::OK {
-            return seen(judge_plain(answer), false);
-        }
-        match wire::decode_public_key(&answer.body) {
-            Ok(public_key) if public_key.hash() == key => {
-                self.roster.served(signer, key, Served::Proved);
-                self.sink.learned(key, public_key);
-                seen(Observation::Hit, true)
-            }
-            Ok(_) => seen(Observation::Eject(Cause::WrongKey(key)), false),
-            Err(error) => seen(Observation::Miss(Cause::Garbage(error.to_string())), false),
-        }
-    }
-
-    async fn read_authorized_keys(&self, signer: &Signer, path: &Path) -> bool {
-        let outgoing = Outgoing::get("/authorized_keys".to_owned());
-        let sent = Sent::default();
-        let answer = tokio::time::timeout(self.timeout(path), path.client().send(&outgoing, &sent));
-        // Only what the list says counts here; a failure is the next probe's to judge.
-        let Ok(Ok(answer)) = answer.await else {
-            return false;
-        };
-        let list = match answer.status {
-            StatusCode::OK => wire::decode_authorized_keys(&answer.body),
-            // A server without the endpoint cannot demand anything.
-            StatusCode::NOT_FOUND => Ok(wire::AuthorizedKeys::NotRequired),
-            _ => return false,
-        };
-        let Ok(list) = list else { return false };
-        self.sink.authorized_keys(signer, list);
-        self.roster.spoken(signer);
-        true
     }
 }
 
-fn judge_plain(answer: &Answer) -> Observation {
-    if answer.status == StatusCode::OK {
-        return Observation::Hit;
+/// One exchange of a probe, given up for good after [`LATE`].
+async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue) -> Reply {
+    let target = match key {
+        Some(key) => format!("/keys/{key}"),
+        None => "/authorized_keys".to_owned(),
+    };
+    let header = Some((INSTANCE_HEADER, instance));
+    let outgoing = Outgoing {
+        header,
+        ..Outgoing::get(target)
+    };
+    let begun = Instant::now();
+    let sent = Sent::default();
+    let answer = tokio::time::timeout(LATE, path.client().send(&outgoing, &sent)).await;
+    let answer = match answer {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(error.cause),
+        Err(_) => Err(Cause::Silent),
+    };
+    Reply {
+        key,
+        round_trip: begun.elapsed(),
+        answer,
     }
-    let words = wire::decode_error(&answer.body).unwrap_or_default();
-    Observation::Miss(Cause::Status(answer.status.as_u16(), words))
 }
 
 /// A random length between the two, so that probes do not march in step.

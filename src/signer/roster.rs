@@ -17,6 +17,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::{Position, PublicKeyHash};
 
+use super::cause::Cause;
 use super::health::{Observation, PathState, SignerState, Transition};
 use super::selection::{self, HOLD_DOWN, Timing};
 
@@ -106,6 +107,9 @@ impl Roster {
             return;
         };
         log_path(signer, path, &transition, now);
+        if transition.from == PathState::Down {
+            signer.forget_denials();
+        }
         let up = matches!(transition.to, PathState::Up | PathState::Suspect);
         self.path_gauge(signer, path).set(i64::from(up));
         self.refresh(signer);
@@ -121,8 +125,8 @@ impl Roster {
     }
 
     /// Takes in that a signer has said, now or in an earlier run, whether it demands authentication.
-    pub fn spoken(&self, signer: &Signer) {
-        if signer.set_spoken() {
+    pub fn spoken(&self, signer: &Signer, demands: bool) {
+        if signer.set_spoken(demands) {
             self.tell();
         }
     }
@@ -152,9 +156,18 @@ impl Roster {
         }
     }
 
-    /// Takes in that a request which reached the signer was given up.
-    pub fn abandoned(&self, signer: &Signer) {
-        if signer.blame() {
+    /// Takes in that a signature came after all, too late for its operation.
+    pub fn exonerated(&self, signer: &Signer) {
+        if signer.forgive() {
+            self.refresh(signer);
+            self.tell();
+        }
+    }
+
+    /// Takes in that the signer did not sign though asked: it failed, or was silent beyond its patience.
+    /// Its other answers do not make up for it; only a signature does.
+    pub fn signing_failed(&self, signer: &Signer, cause: Cause) {
+        if signer.blame(cause) {
             self.refresh(signer);
             self.tell();
         }

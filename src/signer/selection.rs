@@ -62,9 +62,18 @@ pub(super) fn order(
 ) -> Vec<usize> {
     let mut usable: Vec<&View> = views
         .iter()
-        .filter(|view| view.state != SignerState::Draining && view.served != Served::Denied)
+        .filter(|view| view.state != SignerState::Draining)
         .collect();
-    usable.sort_by_key(|view| (view.state.rank(), view.served, view.priority, view.index));
+    usable.sort_by_key(|view| {
+        let denied = view.served == Served::Denied;
+        (
+            denied,
+            view.state.rank(),
+            view.served,
+            view.priority,
+            view.index,
+        )
+    });
     let Some(active) = active.and_then(|index| usable.iter().find(|view| view.index == index))
     else {
         return usable.iter().map(|view| view.index).collect();

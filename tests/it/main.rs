@@ -12,6 +12,7 @@
     clippy::arithmetic_side_effects,
     clippy::missing_panics_doc,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "helpers of tests end the test when something is wrong, and say what they saw"
 )]
 

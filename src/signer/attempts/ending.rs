@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::telemetry::metrics::label;
 
 use super::super::cause::Cause;
-use super::super::health::Observation;
 use super::super::roster::Signer;
 use super::AttemptError;
+use super::losers::Losers;
 use super::operation::Operation;
 use super::running::Running;
 
@@ -21,7 +21,9 @@ impl Operation<'_> {
             };
         }
         let now = crate::time::now();
-        for running in self.alive.values() {
+        let mut alive: Vec<_> = self.alive.values().collect();
+        alive.sort_by_key(|running| running.begun);
+        for running in alive {
             let Running {
                 signer,
                 path,
@@ -31,7 +33,7 @@ impl Operation<'_> {
             } = running;
             let ago = jiff::SignedDuration::try_from(begun.elapsed()).unwrap_or_default();
             let started = now.checked_sub(ago).unwrap_or(now);
-            parts.push(if sent.get() {
+            let sentence = if sent.get() {
                 path.sentence(signer, &Cause::Silent, started)
             } else {
                 format!(
@@ -39,16 +41,11 @@ impl Operation<'_> {
                     signer.name(),
                     path.url()
                 )
-            });
+            };
+            add(&mut parts, sentence);
         }
-        let known: Vec<_> = self.attempts.roster.explain(Some(self.key));
-        for sentence in known {
-            let about = sentence
-                .split_once(')')
-                .map_or(sentence.as_str(), |(about, _)| about);
-            if !parts.iter().any(|part| part.starts_with(about)) {
-                parts.push(sentence);
-            }
+        for sentence in self.attempts.roster.explain(Some(self.key)) {
+            add(&mut parts, sentence);
         }
         parts.sort();
         AttemptError::NoSigner {
@@ -57,30 +54,26 @@ impl Operation<'_> {
         }
     }
 
-    /// Ends what is still alive. Each loser was too slow: that is a miss of its path.
+    /// Ends what is still alive. With a signature in hand the losers run on for a while, unseen: how they
+    /// end tells a slow signer from a dead one. Without one they were silent for the whole deadline.
     pub(super) fn settle(&mut self, signed: bool) {
-        let roster = Arc::clone(&self.attempts.roster);
-        for (_, running) in self.alive.drain() {
-            if !running.sent.get() {
-                continue;
-            }
-            self.attempts.metrics.unreleased_signatures.inc();
-            let labels = label::Attempt {
-                signer: running.signer.name().to_owned(),
-                class: "abandoned".to_owned(),
-            };
-            self.attempts.metrics.attempts.get_or_create(&labels).inc();
-            if running.begun.elapsed() >= running.signer.usual_latency() || !signed {
-                roster.observe(
-                    &running.signer,
-                    &running.path,
-                    Observation::Miss(Cause::Silent),
-                );
-                roster.abandoned(&running.signer);
-            }
-        }
-        self.running.abort_all();
         self.tickets.clear();
+        self.alive.retain(|_, running| running.sent.get());
+        if self.alive.is_empty() {
+            return;
+        }
+        let losers = Losers {
+            roster: Arc::clone(&self.attempts.roster),
+            metrics: Arc::clone(&self.attempts.metrics),
+            running: std::mem::take(&mut self.running),
+            alive: std::mem::take(&mut self.alive),
+        };
+        if signed {
+            let shutdown = self.attempts.tasks.shutdown();
+            self.attempts.tasks.spawn("losers", losers.watch(shutdown));
+        } else {
+            losers.give_up();
+        }
     }
 
     /// Counts an attempt that has ended.
@@ -90,5 +83,15 @@ impl Operation<'_> {
             class: class.to_owned(),
         };
         self.attempts.metrics.attempts.get_or_create(&labels).inc();
+    }
+}
+
+/// Adds what is known of a path, unless something was said of it already.
+fn add(parts: &mut Vec<String>, sentence: String) {
+    let about = sentence
+        .split_once(')')
+        .map_or(sentence.as_str(), |(about, _)| about);
+    if !parts.iter().any(|part| part.starts_with(about)) {
+        parts.push(sentence);
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 
+use crate::settings::Repeat;
 use crate::tezos::{PublicKey, PublicKeyHash, Scheme, Signature, verify, wire};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub(super) enum Blame {
     Nobody,
     /// The path is not well.
     Path,
+    /// The signer does not do its work, though it may answer everything else.
+    Signer,
     /// The signer will not sign these bytes however often it is asked.
     Refusal,
     /// A refusal for want of authentication.
@@ -39,7 +42,7 @@ impl Blame {
     /// Whether asking the signer again is useless.
     pub(super) fn is_refusal(self) -> bool {
         match self {
-            Self::Nobody | Self::Path => false,
+            Self::Nobody | Self::Path | Self::Signer => false,
             Self::Refusal | Self::Unauthenticated | Self::UnknownKey => true,
         }
     }
@@ -59,6 +62,15 @@ impl Failure {
             class,
             cause,
             blame: Blame::Path,
+        }
+    }
+
+    /// An answer that is none: the path works, the signer does not.
+    fn bad(cause: Cause) -> Self {
+        Self {
+            class: FailureClass::Malformed,
+            cause,
+            blame: Blame::Signer,
         }
     }
 
@@ -83,10 +95,12 @@ pub(super) struct Exchange {
     authentication: Option<String>,
     bytes: Bytes,
     body: Bytes,
+    /// Whether bytes that may have left may be sent again.
+    again: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(key: PublicKeyHash, scheme: Scheme, ask: &Ask) -> Self {
+    pub(super) fn new(key: PublicKeyHash, scheme: Scheme, again: bool, ask: &Ask) -> Self {
         // For tz1 to tz3 all versions mean the same, and old signers refuse the newest.
         let version = match scheme {
             Scheme::Standard => None,
@@ -100,6 +114,7 @@ impl Exchange {
             authentication: ask.authentication.clone(),
             bytes: ask.bytes.clone(),
             body: Bytes::from(wire::sign_body(&ask.bytes)),
+            again,
         }
     }
 
@@ -112,7 +127,10 @@ impl Exchange {
         let _in_flight = signer.begin_signing();
         let begun = Instant::now();
         let version = self.version_for(signer);
-        let mut answer = path.client().send(&self.outgoing(version), sent).await?;
+        let mut answer = path
+            .client()
+            .send(&self.outgoing(signer, version), sent)
+            .await?;
         // What was sent counts, not what has been learnt meanwhile by another request's answer.
         if version == Some(3) && answer.status == StatusCode::BAD_REQUEST {
             if signer.learn_version_2_only() {
@@ -121,7 +139,10 @@ impl Exchange {
                     "signer knows signature version 2 only"
                 );
             }
-            answer = path.client().send(&self.outgoing(Some(2)), sent).await?;
+            answer = path
+                .client()
+                .send(&self.outgoing(signer, Some(2)), sent)
+                .await?;
         }
         let signature = Self::read(&answer)?;
         let signature = self.verify(signature).await?;
@@ -136,7 +157,7 @@ impl Exchange {
         }
     }
 
-    fn outgoing(&self, version: Option<u8>) -> Outgoing {
+    fn outgoing(&self, signer: &Signer, version: Option<u8>) -> Outgoing {
         let mut target = format!("/keys/{}", self.key);
         let mut separator = '?';
         if let Some(authentication) = &self.authentication {
@@ -153,15 +174,15 @@ impl Exchange {
             method: Method::POST,
             target,
             body: Some(self.body.clone()),
+            again: self.again && signer.settings().repeat != Repeat::Refuse,
             header: None,
         }
     }
 
     fn read(answer: &Answer) -> Result<Signature, Failure> {
         if answer.status == StatusCode::OK {
-            return wire::decode_signature(&answer.body).map_err(|error| {
-                Failure::ill(FailureClass::Malformed, Cause::Garbage(error.to_string()))
-            });
+            return wire::decode_signature(&answer.body)
+                .map_err(|error| Failure::bad(Cause::Garbage(error.to_string())));
         }
         let words = wire::decode_error(&answer.body).unwrap_or_default();
         let code = answer.status.as_u16();
@@ -186,7 +207,7 @@ impl Exchange {
     }
 
     async fn verify(&self, signature: Signature) -> Result<Signature, Failure> {
-        let wrong = || Failure::ill(FailureClass::Malformed, Cause::WrongSignature);
+        let wrong = || Failure::bad(Cause::WrongSignature);
         match self.scheme {
             Scheme::Standard => {
                 verify(&self.public_key, self.scheme, &self.bytes, &signature)
@@ -220,5 +241,5 @@ fn blame(code: u16, words: &str) -> Blame {
     if watermark || code == 400 || says("magic byte") {
         return Blame::Refusal;
     }
-    Blame::Nobody
+    Blame::Signer
 }

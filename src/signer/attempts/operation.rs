@@ -19,7 +19,7 @@ use super::super::queue::{Place, Ticket};
 use super::super::roster::{Path, Served, Signer};
 use super::exchange::{Blame, Exchange, Failure};
 use super::running::{Held, Running};
-use super::tally::{Next, Tally};
+use super::tally::{Budget, Next, Tally};
 use super::{Ask, AttemptError, Attempts, Signed};
 
 /// Requests of one slot that may have reached a signer, at most.
@@ -41,6 +41,9 @@ pub(super) struct Operation<'a> {
     position: Option<Position>,
     /// Bytes outside consensus may be signed once only: no second try after one may have left.
     once: bool,
+    /// Whether the baker's authentication goes along: without it a signer that demands it is not asked.
+    authenticated: bool,
+    deadline: Instant,
     block_delay: bool,
     pub(super) begun: Instant,
     pub(super) running: JoinSet<(usize, Result<Signature, Failure>)>,
@@ -68,11 +71,13 @@ impl<'a> Operation<'a> {
         };
         Self {
             attempts,
-            exchange: Arc::new(Exchange::new(permit.key(), permit.scheme(), ask)),
+            exchange: Arc::new(Exchange::new(permit.key(), permit.scheme(), !once, ask)),
             key: permit.key(),
             place,
             position,
             once,
+            authenticated: ask.authentication.is_some(),
+            deadline: ask.deadline,
             block_delay: block && !ask.deterministic,
             begun: Instant::now(),
             running: JoinSet::new(),
@@ -144,11 +149,13 @@ impl<'a> Operation<'a> {
         if self.once && (self.tally.forwards() > 0 || !self.alive.is_empty()) {
             return far;
         }
-        let candidates = self.attempts.roster.candidates(self.key, self.position);
+        let candidates = self.candidates();
         let busy = |path: &Arc<Path>| self.is_busy(path, now);
         // A path that is down gets a try when nothing else is under way, never a companion's part.
         let desperate = self.alive.is_empty();
-        let (signer, path) = match self.tally.next(&candidates, busy, desperate, now) {
+        let left = MAX_FORWARDS.saturating_sub(self.tally.forwards().saturating_add(sent));
+        let budget = Budget::new(now, self.deadline, left);
+        let (signer, path) = match self.tally.next(&candidates, busy, desperate, &budget) {
             Next::Nothing => return self.overdue_at(now).unwrap_or(far),
             Next::NotBefore(at) => return at,
             Next::Ready(signer, path) => (signer, path),
@@ -160,6 +167,18 @@ impl<'a> Operation<'a> {
         self.start(signer, path, now);
         // The one just started sets the delay of the one after it.
         now
+    }
+
+    /// Signers that may be asked, best first.
+    fn candidates(&self) -> Vec<Arc<Signer>> {
+        let mut all = self.attempts.roster.candidates(self.key, self.position);
+        all.retain(|signer| self.authenticated || !signer.demands());
+        // Who said that it lacks the key is asked only when everybody did.
+        let has_it = |signer: &Arc<Signer>| signer.serves(self.key) != Served::Denied;
+        if all.iter().any(has_it) {
+            all.retain(has_it);
+        }
+        all
     }
 
     /// Whether another attempt on `path` would be of no use. One that was swallowed is asked again, once.
@@ -277,15 +296,20 @@ impl<'a> Operation<'a> {
                 }
                 // The next one need not wait for the delay of one that is over.
                 self.next_start = Instant::now();
-                if failure.blame == Blame::UnknownKey {
-                    roster.served(&running.signer, self.key, Served::Denied);
-                }
-                if failure.blame == Blame::Path {
-                    let miss = Observation::Miss(failure.cause.clone());
-                    roster.observe(&running.signer, &running.path, miss);
-                }
-                if failure.blame == Blame::Unauthenticated {
-                    running.signer.note_demand();
+                let cause = failure.cause.clone();
+                match failure.blame {
+                    Blame::Nobody | Blame::Refusal => {}
+                    Blame::Path => {
+                        let miss = Observation::Miss(cause.clone());
+                        roster.observe(&running.signer, &running.path, miss);
+                        // Its other answers may be well: then it is the signing that fails.
+                        if failure.class == FailureClass::MaybeSent {
+                            roster.signing_failed(&running.signer, cause);
+                        }
+                    }
+                    Blame::Signer => roster.signing_failed(&running.signer, cause),
+                    Blame::Unauthenticated => running.signer.note_demand(),
+                    Blame::UnknownKey => roster.served(&running.signer, self.key, Served::Denied),
                 }
                 self.tally.failed(&running.signer, &running.path, failure);
                 None
@@ -299,7 +323,10 @@ impl<'a> Operation<'a> {
         if forwards >= MAX_FORWARDS || (self.once && forwards > 0) {
             return true;
         }
-        let candidates = self.attempts.roster.candidates(self.key, self.position);
+        let candidates = self.candidates();
+        if candidates.is_empty() && self.tally.is_unauthenticated() {
+            return true;
+        }
         !candidates.is_empty()
             && candidates
                 .iter()

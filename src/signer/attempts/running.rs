@@ -58,6 +58,13 @@ impl Running {
         }
     }
 
+    /// When the signer's silence means something.
+    pub(super) fn patience_ends(&self) -> Instant {
+        self.begun
+            .checked_add(self.signer.patience())
+            .unwrap_or(self.begun)
+    }
+
     /// Whether path and signer are no worse than when it began.
     pub(super) fn is_well(&self) -> bool {
         let (path, signer) = (self.path.state(), self.signer.state());

@@ -25,7 +25,8 @@ struct Tries {
     count: u32,
     last: Instant,
     revivals: u64,
-    forwarded: bool,
+    /// Requests that may have reached the signer.
+    forwarded: u32,
     cause: Cause,
     since: Timestamp,
     sentence: String,
@@ -85,7 +86,7 @@ impl Tally {
         let asked_before = self
             .paths
             .iter()
-            .any(|((index, _), tries)| *index == signer.index() && tries.forwarded);
+            .any(|((index, _), tries)| *index == signer.index() && tries.forwarded > 0);
         // A device that does not repeat itself may have signed at the first try: it will not now.
         let spent = asked_before
             && failure.class == FailureClass::Rejected
@@ -106,7 +107,7 @@ impl Tally {
                 count: 0,
                 last: Instant::now(),
                 revivals: 0,
-                forwarded: false,
+                forwarded: 0,
                 cause: failure.cause.clone(),
                 since,
                 sentence: String::new(),
@@ -118,7 +119,9 @@ impl Tally {
         tries.count = tries.count.saturating_add(1);
         tries.last = Instant::now();
         tries.revivals = path.revivals();
-        tries.forwarded |= reached(failure.class);
+        tries.forwarded = tries
+            .forwarded
+            .saturating_add(u32::from(reached(failure.class)));
         tries.sentence = path.sentence(signer, &failure.cause, tries.since);
         tries.cause = failure.cause;
     }
@@ -130,7 +133,7 @@ impl Tally {
         candidates: &[Arc<Signer>],
         busy: impl Fn(&Arc<Path>) -> bool,
         desperate: bool,
-        now: Instant,
+        budget: &Budget,
     ) -> Next {
         let mut down = None;
         let mut retry_at: Option<Instant> = None;
@@ -138,17 +141,17 @@ impl Tally {
             let mut paths: Vec<&Arc<Path>> = signer.paths().iter().collect();
             paths.sort_by_key(|path| path.state());
             for path in paths {
-                if busy(path) {
+                if busy(path) || path.is_barred() {
                     continue;
                 }
                 let is_down = path.state() == PathState::Down;
-                let Some(ready_at) = self.ready_at(signer, path, is_down, now) else {
+                let Some(ready_at) = self.ready_at(signer, path, is_down, budget) else {
                     continue;
                 };
                 if is_down && !desperate {
                     continue;
                 }
-                if ready_at > now {
+                if ready_at > budget.now {
                     retry_at = Some(retry_at.map_or(ready_at, |at| at.min(ready_at)));
                 } else if !is_down {
                     return Next::Ready(Arc::clone(signer), Arc::clone(path));
@@ -170,31 +173,68 @@ impl Tally {
         signer: &Signer,
         path: &Path,
         is_down: bool,
-        now: Instant,
+        budget: &Budget,
     ) -> Option<Instant> {
+        let now = budget.now;
         let Some(tries) = self.paths.get(&(signer.index(), path.name().to_owned())) else {
             return Some(now);
         };
-        // A path that has come back since is as good as untried.
-        if path.revivals() != tries.revivals {
+        // A path that has come back since is as good as untried, once: one that answers probes and
+        // swallows requests comes back with every probe.
+        let came_back = path.revivals() != tries.revivals;
+        if came_back && tries.forwarded <= 1 {
             return Some(now);
         }
         // The tries of a slot are few: none is spent on a path that swallowed one and is known to be down.
-        if is_down && tries.forwarded {
+        if is_down && tries.forwarded > 0 {
             return None;
         }
         let doubled = 1_u32
             .checked_shl(tries.count.saturating_sub(1).min(16))
             .unwrap_or(u32::MAX);
-        let pause = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MOST);
+        let back_off = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MOST);
+        let pause = if tries.forwarded > 0 {
+            back_off.max(budget.share())
+        } else {
+            back_off
+        };
         tries.last.checked_add(pause)
     }
 }
 
-/// Classes that mean bytes may have reached the device.
+/// The tries that are left, and the time to spread them over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    now: Instant,
+    deadline: Instant,
+    left: usize,
+}
+
+impl Budget {
+    pub(super) fn new(now: Instant, deadline: Instant, left: usize) -> Self {
+        Self {
+            now,
+            deadline,
+            left,
+        }
+    }
+
+    /// An even share of the time that is left: the last try comes shortly before the deadline, not
+    /// when the first trouble has eaten all.
+    fn share(&self) -> Duration {
+        let left = u32::try_from(self.left)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let time = self.deadline.saturating_duration_since(self.now);
+        time.checked_div(left).unwrap_or(time)
+    }
+}
+
+/// Classes after which a signature may exist somewhere.
 fn reached(class: FailureClass) -> bool {
     match class {
-        FailureClass::Malformed | FailureClass::MaybeSent | FailureClass::Rejected => true,
-        FailureClass::NotSent => false,
+        FailureClass::Malformed | FailureClass::MaybeSent => true,
+        // A refusal is definite: nothing was signed.
+        FailureClass::NotSent | FailureClass::Rejected => false,
     }
 }

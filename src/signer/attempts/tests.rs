@@ -123,7 +123,7 @@ impl World {
         let metrics = Arc::new(Metrics::new());
         let roster = Arc::new(Roster::new(signers, &tasks, Arc::clone(&metrics)));
         for signer in roster.signers() {
-            roster.spoken(signer);
+            roster.spoken(signer, false);
         }
         let folder = crate::fixture::folder();
         let lock = DirectoryLock::acquire(folder.path()).unwrap();
@@ -143,7 +143,7 @@ impl World {
         }
         guard.raise(raises, second(1_000)).await.unwrap();
         Self {
-            attempts: Attempts::new(roster, metrics),
+            attempts: Attempts::new(roster, metrics, Tasks::new()),
             guard,
             _folder: folder,
             tasks,

@@ -8,19 +8,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::settings::Signer as SignerSettings;
+use crate::settings::{Repeat, Signer as SignerSettings};
 use crate::task::Tasks;
 use crate::tezos::PublicKeyHash;
 
 use super::super::cause::Cause;
 use super::super::health::{PathHealth, PathState, SignerState};
-use super::super::latency::Latency;
+use super::super::latency::{COLD, COLD_DEVICE, Latency};
 use super::super::queue::DeviceQueue;
 use super::super::selection::{HOLD_DOWN, Served, View};
 use super::Path;
 
-/// Requests given up in a row that make a signer suspect.
-const ABANDONED_TO_SUSPECT: usize = 2;
+/// Signatures in a row that failed or were given up, and make a signer suspect.
+const FAILURES_TO_SUSPECT: usize = 2;
 
 /// A signature is given at least this long before a silent signer counts as unwell.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
@@ -34,7 +34,9 @@ struct Current {
 
 #[derive(Debug, Default)]
 struct Blame {
-    abandoned: usize,
+    /// Signatures in a row that failed or were never given.
+    failures: usize,
+    cause: Option<Cause>,
     last: Option<Timestamp>,
 }
 
@@ -55,6 +57,7 @@ pub struct Signer {
     knows_version_2_only: AtomicBool,
     new_demand: AtomicBool,
     has_spoken: AtomicBool,
+    demands: AtomicBool,
 }
 
 /// A signature under way at a signer; ends when dropped.
@@ -112,6 +115,7 @@ impl Signer {
             knows_version_2_only: AtomicBool::new(false),
             new_demand: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
+            demands: AtomicBool::new(false),
         }
     }
 
@@ -169,16 +173,24 @@ impl Signer {
     /// Whether a signature is under way and not overdue: then a missed probe may only mean a busy device.
     #[must_use]
     pub fn is_signing(&self) -> bool {
-        let patience = self.usual_latency().saturating_mul(3).max(LEAST_PATIENCE);
+        let patience = self.patience();
         lock(&self.in_flight)
             .iter()
             .any(|begun| begun.elapsed() < patience)
     }
 
-    /// The usual time of a signature: its 95th percentile, at least 50 ms, 400 ms before the first.
+    /// How long a signature may take before its silence means something.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.usual_latency().saturating_mul(3).max(LEAST_PATIENCE)
+    }
+
+    /// The usual time of a signature: its 95th percentile, at least 50 ms; before the first 400 ms, or
+    /// 1.5 s for a device that refuses repeats or has one watermark.
     #[must_use]
     pub fn usual_latency(&self) -> Duration {
-        lock(&self.latency).usual()
+        let device = self.settings.shared_watermark || self.settings.repeat == Repeat::Refuse;
+        lock(&self.latency).usual(if device { COLD_DEVICE } else { COLD })
     }
 
     /// What is wrong, in words, and since when.
@@ -188,8 +200,9 @@ impl Signer {
             return Some(("drained by the operator".to_owned(), since));
         }
         let blame = lock(&self.blame);
-        if let (true, Some(last)) = (blame.abandoned >= ABANDONED_TO_SUSPECT, blame.last) {
-            return Some((Cause::Abandoned.to_string(), last));
+        if let (true, Some(last)) = (blame.failures >= FAILURES_TO_SUSPECT, blame.last) {
+            let cause = blame.cause.as_ref().unwrap_or(&Cause::Abandoned);
+            return Some((cause.to_string(), last));
         }
         drop(blame);
         let best = self
@@ -214,8 +227,21 @@ impl Signer {
         self.has_spoken.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_spoken(&self) -> bool {
-        !self.has_spoken.swap(true, Ordering::AcqRel)
+    /// Whether it demands authentication, as far as it has said.
+    #[must_use]
+    pub fn demands(&self) -> bool {
+        self.demands.load(Ordering::Acquire)
+    }
+
+    /// Notes what it said; true if that is news.
+    pub(super) fn set_spoken(&self, demands: bool) -> bool {
+        let changed = self.demands.swap(demands, Ordering::AcqRel) != demands;
+        !self.has_spoken.swap(true, Ordering::AcqRel) || changed
+    }
+
+    /// Denials of keys count for one life of the signer: it may come back with others.
+    pub(super) fn forget_denials(&self) {
+        lock(&self.served).retain(|_, served| *served != Served::Denied);
     }
 
     /// Whether it has refused for want of authentication since this was last asked.
@@ -225,6 +251,7 @@ impl Signer {
     }
 
     pub(in crate::signer) fn note_demand(&self) {
+        self.demands.store(true, Ordering::Release);
         self.new_demand.store(true, Ordering::Release);
     }
 
@@ -258,17 +285,18 @@ impl Signer {
         *lock(&self.draining) = since;
     }
 
-    /// Counts a request that was given up; true when that makes the signer suspect.
-    pub(super) fn blame(&self) -> bool {
+    /// Counts a signature that failed; true when that makes the signer suspect.
+    pub(super) fn blame(&self, cause: Cause) -> bool {
         let mut blame = lock(&self.blame);
-        blame.abandoned = blame.abandoned.saturating_add(1);
+        blame.failures = blame.failures.saturating_add(1);
+        blame.cause = Some(cause);
         blame.last = Some(crate::time::now());
-        blame.abandoned == ABANDONED_TO_SUSPECT
+        blame.failures == FAILURES_TO_SUSPECT
     }
 
     /// A real signature came: nothing is held against the signer any more. True if something was.
     pub(super) fn forgive(&self) -> bool {
-        std::mem::take(&mut *lock(&self.blame)).abandoned >= ABANDONED_TO_SUSPECT
+        std::mem::take(&mut *lock(&self.blame)).failures >= FAILURES_TO_SUSPECT
     }
 
     fn is_blamed(&self, now: Timestamp) -> bool {
@@ -276,7 +304,7 @@ impl Signer {
         let recent = blame
             .last
             .is_some_and(|last| now.duration_since(last).as_secs_f64() < HOLD_DOWN.as_secs_f64());
-        blame.abandoned >= ABANDONED_TO_SUSPECT && recent
+        blame.failures >= FAILURES_TO_SUSPECT && recent
     }
 
     /// Computes the state anew; gives (from, to, when the old one began) if it changed.

@@ -87,8 +87,9 @@ fn a_draining_signer_is_left_out_even_if_it_is_the_active_one() {
 }
 
 #[test]
-fn one_that_denied_the_key_is_left_out_and_one_that_proved_it_goes_first() {
-    assert_eq!(between(&[served(0, Served::Denied), up(1)], Some(0)), [1]);
+fn one_that_denied_the_key_comes_last_and_one_that_proved_it_goes_first() {
+    let views = [served(0, Served::Denied), in_state(1, SignerState::Down)];
+    assert_eq!(between(&views, None), [1, 0]);
     assert_eq!(between(&[served(0, Served::Unknown), up(1)], None), [1, 0]);
 }
 
@@ -185,16 +186,17 @@ proptest! {
     ) {
         let timing = if within_round { Timing::WithinRound } else { Timing::BetweenRounds };
         let mut listed = order(&views, active, timing, HOLD_DOWN, second(NOW));
+        let denied = |index: &usize| views[*index].served == Served::Denied;
+        prop_assert!(listed.iter().skip_while(|index| !denied(index)).all(|index| denied(index)));
         // None that is up stands behind one that is down.
-        let first_down = listed.iter().position(|index| views[*index].state == SignerState::Down);
-        let last_up = listed.iter().rposition(|index| views[*index].state == SignerState::Up);
+        let has_it: Vec<_> = listed.iter().filter(|index| !denied(index)).collect();
+        let first_down = has_it.iter().position(|index| views[**index].state == SignerState::Down);
+        let last_up = has_it.iter().rposition(|index| views[**index].state == SignerState::Up);
         if let (Some(down), Some(up)) = (first_down, last_up) {
             prop_assert!(up < down);
         }
         listed.sort_unstable();
-        let usable = |view: &&View| {
-            view.state != SignerState::Draining && view.served != Served::Denied
-        };
+        let usable = |view: &&View| view.state != SignerState::Draining;
         let expected: Vec<_> = views.iter().filter(usable).map(|view| view.index).collect();
         prop_assert_eq!(listed, expected);
     }

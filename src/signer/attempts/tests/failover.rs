@@ -49,7 +49,11 @@ async fn while_a_signer_stalls_another_answers() {
     // Not before the first had its usual time.
     assert!(begun.elapsed() >= world.signer("a").usual_latency());
     assert_eq!(world.attempts.metrics.hedges.get(), 1);
-    assert_eq!(world.counted("a", "abandoned"), 1);
+    // The loser is not judged before its signer's patience is over.
+    assert_eq!(world.signer("a").paths()[0].state(), PathState::Up);
+    while world.counted("a", "abandoned") == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 1);
     assert_eq!(world.signer("a").paths()[0].state(), PathState::Suspect);
 }
@@ -169,7 +173,7 @@ async fn a_signer_that_has_not_said_whether_it_demands_authentication_is_not_ask
         &tasks,
         Arc::new(Metrics::new()),
     );
-    let attempts = Attempts::new(Arc::new(silent), Arc::new(Metrics::new()));
+    let attempts = Attempts::new(Arc::new(silent), Arc::new(Metrics::new()), Tasks::new());
     let bytes = crate::fixture::attestation(Curve::Ed25519, at(101, 0), 1);
     let permit = world.permit(Curve::Ed25519, &bytes).await;
     let ask = ask(Curve::Ed25519, &bytes, Duration::from_millis(200));

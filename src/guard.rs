@@ -1,7 +1,7 @@
 //! The signing guard: the only way to get a [`Permit`], and a permit is the only way to a signer.
 //!
-//! A claim is permission for *bytes*, not for a process: once durable it is never deleted, expired,
-//! rolled back or taken over. So a crash, a retry, a failover or a second proxy on the same store can
+//! A claim is permission for *bytes*, not for a process: once durable it never expires, is never
+//! rolled back or taken over, and is removed only where the floor refuses its slot to everybody. So a crash, a retry, a failover or a second proxy on the same store can
 //! only ever repeat the same bytes. No clock, lease or lock takes part in that argument; the clock is
 //! read for the far-future limit alone, where it can refuse but never allow what the floor forbids.
 //!
@@ -25,7 +25,7 @@ pub use store::{
     Answer, Condition, Raise, StoreError, StoreFuture, StoreReport, StreamReport, WatermarkStore,
 };
 pub use watermark::{
-    Candidate, Record, Refusal, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
+    Candidate, Raised, Record, Refusal, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
 };
 
 /// What a claim gives.

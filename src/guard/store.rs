@@ -4,8 +4,9 @@
 //!    survive a power cut at that instant. Memory never runs ahead of the disk.
 //! 2. Claims of one stream are decided one after the other, by [`super::decide`], on the state that all
 //!    earlier durable claims left.
-//! 3. The floor of a stream never falls. A claim is never removed except by pruning, and what was pruned
-//!    is refused by the floor.
+//! 3. The floor of a stream never falls. A claim is never removed except by pruning, and by a raise if
+//!    it lies at or below the floor that the operator sets and has no signature; what was removed is
+//!    refused by the floor, to its own bytes too.
 //! 4. [`WatermarkStore::record`] writes a signature once; a second one for the slot is dropped and the
 //!    first returned. `Ok` means durable.
 //! 5. An error is not an answer: the change may or may not stand. Asking the same again is safe, because
@@ -29,7 +30,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// The store could not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The row was pruned while the signature was under way; the signature must not leave.
+    /// The row was pruned, or ended by a raise, while the signature was under way; the signature must
+    /// not leave.
     #[error("the claim of this slot is no longer kept, so its signature cannot be recorded")]
     Homeless,
     /// The store refuses to work, with the reason and the remedy.
@@ -49,7 +51,8 @@ pub enum Answer {
     Refused(Refusal),
 }
 
-/// A floor to be set by an operator; a lower one than the present changes nothing.
+/// A floor to be set by an operator; one lower than the present does not lower it. Claims at or below it
+/// that have no signature end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raise {
     /// The stream.

@@ -82,6 +82,16 @@ pub struct StreamState {
     pub rows: BTreeMap<Position, Row>,
 }
 
+/// What an operator's raise changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Raised {
+    /// Whether the floor rose.
+    pub rose: bool,
+    /// Positions whose unsigned claims ended; from now on the floor refuses them.
+    pub ended: Vec<Position>,
+}
+
 impl StreamState {
     /// A stream whose floor an operator set.
     #[must_use]
@@ -111,14 +121,25 @@ impl StreamState {
         self.prune()
     }
 
-    /// Raises the floor to `floor`; a lower one changes nothing. Returns whether it rose.
-    pub fn raise(&mut self, floor: Position, now: Timestamp) -> bool {
-        let rises = floor > self.floor;
-        if rises {
+    /// Raises the floor to `floor`, never lowers it, and ends the claims at or below `floor` that have
+    /// no signature: the operator was told that nothing there will be signed any more. Recorded
+    /// signatures stay, for repeats.
+    pub fn raise(&mut self, floor: Position, now: Timestamp) -> Raised {
+        let rose = floor > self.floor;
+        if rose {
             self.floor = floor;
             self.floor_at = now;
         }
-        rises
+        let ended: Vec<Position> = self
+            .rows
+            .range(..=floor)
+            .filter(|(_, row)| row.record.is_none())
+            .map(|(position, _)| *position)
+            .collect();
+        for position in &ended {
+            self.rows.remove(position);
+        }
+        Raised { rose, ended }
     }
 
     fn prune(&mut self) -> Vec<Position> {

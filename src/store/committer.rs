@@ -12,7 +12,8 @@ use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{
-    Answer, Candidate, Raise, Record, Row, Slot, StoreError, Stream, StreamState, Verdict, decide,
+    Answer, Candidate, Raise, Raised, Record, Row, Slot, StoreError, Stream, StreamState, Verdict,
+    decide,
 };
 use crate::tezos::Position;
 
@@ -169,17 +170,23 @@ impl Committer {
     }
 
     fn raise(&self, raise: Raise, now: Timestamp, overlay: &mut Overlay) {
-        self.load(raise.stream, overlay);
-        let rose = if let Some(state) = overlay.streams.get_mut(&raise.stream) {
+        let stream = raise.stream;
+        self.load(stream, overlay);
+        let Raised { rose, ended } = if let Some(state) = overlay.streams.get_mut(&stream) {
             state.raise(raise.floor, now)
         } else {
             let state = StreamState::with_floor(raise.floor, now);
-            overlay.streams.insert(raise.stream, state);
-            true
+            overlay.streams.insert(stream, state);
+            Raised {
+                rose: true,
+                ended: Vec::new(),
+            }
         };
         if rose {
-            overlay.floors.push(raise.stream);
+            overlay.floors.push(stream);
         }
+        let ended = ended.into_iter().map(|position| Slot { stream, position });
+        overlay.pruned.extend(ended);
     }
 
     /// Brings the stream into the overlay, unless it is there.
@@ -193,7 +200,7 @@ impl Committer {
     }
 
     fn make_durable(&self, overlay: &Overlay) -> Result<(), redb::Error> {
-        if overlay.floors.is_empty() && overlay.rows.is_empty() {
+        if overlay.floors.is_empty() && overlay.rows.is_empty() && overlay.pruned.is_empty() {
             return Ok(());
         }
         let begun = tokio::time::Instant::now();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::fixture::{ask, ask_kind, at, bytes, raise, second, signature, stream};
 use crate::task::Tasks;
-use crate::tezos::{ConsensusKind, Scheme};
+use crate::tezos::{ConsensusKind, Position, Scheme};
 
 use super::super::*;
 use super::{Home, permit, refusal};
@@ -185,6 +185,35 @@ async fn raising_never_lowers_a_floor_and_survives_opening() {
             .claim(ask_kind(kind, at(500, 4), 1), second(2_000))
             .await,
     ));
+}
+
+#[tokio::test]
+async fn a_raise_ends_an_unsigned_claim_for_good_and_its_late_signature_does_not_leave() {
+    let (home, guard) = Home::initialised().await;
+    let (unsigned, signed) = (ask(at(101, 0), 1), ask(at(102, 0), 2));
+    let late = permit(guard.claim(unsigned, second(1_000)).await);
+    let timely = permit(guard.claim(signed, second(1_000)).await);
+    let recorded = guard
+        .record(timely, signature(2), "home", second(1_000))
+        .await
+        .unwrap();
+    let floor = Position::end_of_level(at(110, 0).level);
+    guard
+        .raise(
+            vec![raise(ConsensusKind::Attestation, floor)],
+            second(1_001),
+        )
+        .await
+        .unwrap();
+    let homeless = guard
+        .record(late, signature(1), "home", second(1_002))
+        .await;
+    assert_eq!(homeless, Err(StoreError::Homeless));
+    drop(guard);
+    let guard = home.open();
+    let refused = refusal(guard.claim(unsigned, second(1_003)).await);
+    assert_eq!(refused.reason(), "below-floor");
+    assert_eq!(guard.replay(&signed), Some(recorded));
 }
 
 #[tokio::test]

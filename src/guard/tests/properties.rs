@@ -63,8 +63,15 @@ proptest! {
             let floor = state.floor;
             match step {
                 Step::Raise(to) => {
-                    let rose = state.raise(to, second(2_000));
-                    prop_assert_eq!(rose, to > floor);
+                    let raised = state.raise(to, second(2_000));
+                    prop_assert_eq!(raised.rose, to > floor);
+                    for position in raised.ended {
+                        prop_assert!(position <= to);
+                        for name in 0..3 {
+                            let again = decide(Some(&state), &ask(position, name));
+                            prop_assert!(!is_allowed(&again), "{:?}", again);
+                        }
+                    }
                     prop_assert_eq!(state.floor, to.max(floor));
                 }
                 Step::Claim(candidate) => {
@@ -125,6 +132,32 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_raise_ends_unsigned_claims_up_to_the_new_floor_and_keeps_signatures_and_later_claims() {
+    let mut state = StreamState::with_floor(at(0, 0), second(1_000));
+    for level in 1..=4 {
+        assert_eq!(claim(&mut state, &ask(at(level, 0), 1)), Verdict::Fresh);
+    }
+    let signed = crate::fixture::record(1);
+    state.rows.get_mut(&at(2, 0)).unwrap().record = Some(signed.clone());
+    // The floor is higher already, by a claim; what the operator was told holds all the same.
+    let raised = state.raise(Position::end_of_level(at(3, 0).level), second(2_000));
+    let ended = vec![at(1, 0), at(3, 0)];
+    assert_eq!(raised, Raised { rose: false, ended });
+    for level in [1, 3] {
+        let verdict = claim(&mut state, &ask(at(level, 0), 1));
+        assert!(
+            matches!(verdict, Verdict::Refused(Refusal::BelowFloor { .. })),
+            "{verdict:?}"
+        );
+    }
+    let kept = claim(&mut state, &ask(at(2, 0), 1));
+    assert_eq!(kept, Verdict::Recorded(signed));
+    assert_eq!(claim(&mut state, &ask(at(4, 0), 1)), Verdict::Again);
+    let raised = state.raise(Position::end_of_level(at(4, 0).level), second(3_000));
+    assert_eq!((raised.rose, raised.ended), (true, vec![at(4, 0)]));
 }
 
 #[test]

@@ -109,6 +109,7 @@ impl Report {
 }
 
 /// A row of the table in docs/failure-modes.md: `cargo test --test it tunnel:: -- --nocapture`.
+#[expect(clippy::print_stdout, reason = "the table is what this is for")]
 fn print_row(gets: usize, posts: usize, count: usize, sorted: &[Duration]) {
     let current = std::thread::current();
     let test = current.name().unwrap_or_default().to_owned();

@@ -16,6 +16,8 @@ use super::*;
 pub(super) enum Fact {
     Claimed(Candidate),
     Recorded(Candidate, Record),
+    /// A raise that may or may not stand.
+    Raising(Raise),
     Raised(Raise),
 }
 
@@ -98,6 +100,7 @@ async fn perform(device: &Device, steps: Vec<Step>) {
                 }
             }
             Step::Raise(raise) => {
+                device.promise(Fact::Raising(raise));
                 store.raise(vec![raise], second(1_000)).await.unwrap();
                 device.promise(Fact::Raised(raise));
             }
@@ -118,7 +121,8 @@ fn recover(bytes: Vec<u8>) -> (Device, HashMap<Stream, StreamState>) {
     (device, streams)
 }
 
-fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact) {
+/// `raising` are the raises that had begun before the cut.
+fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact, raising: &[Raise]) {
     let row_of = |candidate: &Candidate| {
         let state = &streams[&candidate.slot.stream];
         assert!(state.floor >= candidate.slot.position, "{fact:?}");
@@ -127,11 +131,21 @@ fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact) {
             ..*candidate
         };
         assert!(!is_allowed(Some(state), &other), "{fact:?}");
-        // A row may be gone, if the floor has left it behind.
+        // A row may be gone, if the floor has left it behind or an operator ended it before it was signed.
         let kept_from = state.floor.level.get().saturating_sub(64);
         let row = state.rows.get(&candidate.slot.position).cloned();
+        let position = candidate.slot.position;
+        let ended = raising.iter().any(|raise| {
+            raise.stream == candidate.slot.stream
+                && raise.floor >= position
+                && matches!(fact, Fact::Claimed(_))
+        });
         assert!(
-            row.is_some() || candidate.slot.position.level.get() < kept_from,
+            row.is_some() || position.level.get() < kept_from || ended,
+            "{fact:?}"
+        );
+        assert!(
+            row.is_some() || !is_allowed(Some(state), candidate),
             "{fact:?}"
         );
         row
@@ -151,9 +165,13 @@ fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact) {
                 assert_eq!(row.record.as_ref(), Some(record));
             }
         }
+        Fact::Raising(_) => {}
         Fact::Raised(raise) => {
-            let floor: Position = streams[&raise.stream].floor;
+            let state = &streams[&raise.stream];
+            let floor: Position = state.floor;
             assert!(floor >= raise.floor, "{fact:?}");
+            let mut below = state.rows.range(..=raise.floor);
+            assert!(below.all(|(_, row)| row.record.is_some()), "{fact:?}");
         }
     }
 }
@@ -182,15 +200,20 @@ fn cut_twice(origin: &[u8], journal: &[Event<Fact>], cut: usize, seed: u64) {
             Event::SetLen(_) | Event::Sync | Event::Write(..) => None,
         })
     };
+    let begun = promises().filter_map(|fact| match fact {
+        Fact::Raising(raise) => Some(*raise),
+        Fact::Claimed(_) | Fact::Raised(_) | Fact::Recorded(..) => None,
+    });
+    let raising: Vec<Raise> = begun.collect();
     let (device, streams) = recover(after_cut(origin, before, luck(seed)));
     for fact in promises() {
-        assert_kept(&streams, fact);
+        assert_kept(&streams, fact, &raising);
     }
     let (origin, repairs) = device.history();
     let cut = usize::try_from(seed).unwrap_or(0) % (repairs.len() + 1);
     let (_, streams) = recover(after_cut(&origin, &repairs[..cut], luck(seed / 7)));
     for fact in promises() {
-        assert_kept(&streams, fact);
+        assert_kept(&streams, fact, &raising);
     }
 }
 

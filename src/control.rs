@@ -70,6 +70,9 @@ pub enum Reply {
 pub struct Watermarks {
     /// The store's identity.
     pub lineage: Option<String>,
+    /// Why nothing is signed with them, while the store refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusing: Option<String>,
     /// Sorted by chain, key and kind.
     pub watermarks: Vec<Watermark>,
 }

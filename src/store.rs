@@ -5,6 +5,7 @@ mod embedded;
 mod encoding;
 mod file;
 mod lock;
+mod owner;
 
 pub use embedded::EmbeddedStore;
 pub use file::write_durably;

@@ -179,21 +179,31 @@ fn show(reply: Reply, json: bool) -> Outcome {
     match reply {
         Reply::Done(text) => print(&(text + "\n")),
         Reply::Failed(reason) => Err(Failure::new(code::PROBLEM, reason)),
-        Reply::Watermarks(watermarks) if json => {
-            let text = serde_json::to_string_pretty(&watermarks)
-                .map_err(|error| Failure::new(code::IO, error))?;
-            print(&(text + "\n"))
+        Reply::Watermarks(watermarks) => {
+            let text = if json {
+                let text = serde_json::to_string_pretty(&watermarks)
+                    .map_err(|error| Failure::new(code::IO, error))?;
+                text + "\n"
+            } else {
+                table(&watermarks)?
+            };
+            print(&text)?;
+            // What could be read is shown, but it is not what will be signed by.
+            match watermarks.refusing {
+                Some(reason) => Err(Failure::new(code::PROBLEM, reason)),
+                None => Ok(()),
+            }
         }
-        Reply::Watermarks(watermarks) => print(&table(&watermarks)?),
     }
 }
 
 fn table(watermarks: &Watermarks) -> Result<String, fmt::Error> {
     let mut text = String::new();
-    let lineage = watermarks
-        .lineage
-        .as_deref()
-        .unwrap_or("none: there is no store yet");
+    let lineage = match (&watermarks.lineage, &watermarks.refusing) {
+        (Some(lineage), _) => lineage.as_str(),
+        (None, Some(_)) => "unknown: the store refuses",
+        (None, None) => "none: there is no store yet",
+    };
     writeln!(text, "lineage {lineage}")?;
     for row in &watermarks.watermarks {
         let whole_level = row.round == Round::MAX.get();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::guard::{Raise, Stream, WatermarkStore};
+use crate::guard::{Condition, Raise, Stream, WatermarkStore};
 use crate::proxy::Proxy;
 use crate::signer::Roster;
 use crate::tezos::{ChainId, ConsensusKind, Level, Position, PublicKeyHash};
@@ -36,8 +36,12 @@ pub fn show_watermarks(store: &dyn WatermarkStore) -> Watermarks {
         round: report.floor.round.get(),
         at: report.floor_at,
     });
+    let report = store.report();
     Watermarks {
-        lineage: store.report().lineage,
+        lineage: report.lineage,
+        refusing: report
+            .reason
+            .filter(|_| report.condition == Condition::Refusing),
         watermarks: watermarks.collect(),
     }
 }

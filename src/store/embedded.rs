@@ -22,8 +22,8 @@ use crate::guard::{
 use crate::tezos::{ChainId, PublicKeyHash};
 
 use super::committer::{Committer, Memory, OnCommit, Operation, QUEUE, Reply, read, write};
-use super::file;
 use super::lock::DirectoryLock;
+use super::{file, owner};
 use disk::{create_file, new_lineage, read_file};
 
 const STORE_FILE: &str = "watermarks.redb";
@@ -114,8 +114,9 @@ impl EmbeddedStore {
             Ok(false) => Ok(()),
             Ok(true) => self.load(committer),
             Err(error) => Err(format!(
-                "the watermark store {} cannot be read: {error}",
-                self.path().display()
+                "the watermark store {} cannot be read: {error}{}",
+                self.path().display(),
+                owner::remedy(&error, self.lock.directory())
             )),
         }
     }
@@ -129,7 +130,18 @@ impl EmbeddedStore {
                 path.display()
             )
         };
-        file::rewrite(&path).map_err(|error| damaged(&error.to_string()))?;
+        file::rewrite(&path).map_err(|error| {
+            // Moving away a store that is only unreadable would be the way to a second signature.
+            if error.kind() == std::io::ErrorKind::PermissionDenied {
+                let remedy = owner::remedy(&error, self.lock.directory());
+                format!(
+                    "the watermark store {} cannot be read: {error}{remedy}",
+                    path.display()
+                )
+            } else {
+                damaged(&error.to_string())
+            }
+        })?;
         // A damaged file can make the database panic; that must not take the metadata down with it.
         let (database, lineage, streams) = catch_unwind(AssertUnwindSafe(|| read_file(&path)))
             .map_err(|_| damaged("the database panicked on it"))?

@@ -1,11 +1,13 @@
 //! Whole files written so that a power cut leaves the old or the new one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use super::owner;
+
 /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the directory.
+/// Keeps the owner and the mode of the old file; a new one is for the owner of the directory alone.
 /// Blocking; returns after the new content is durable.
 ///
 /// # Errors
@@ -20,12 +22,14 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .to_owned();
     name.push(".new");
     let temporary = directory.join(name);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    owner::remove_leftover(&temporary)?;
+    let mut file = match std::fs::metadata(path) {
+        Ok(old) => owner::create_like(&temporary, directory, &old)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            owner::create(&temporary, directory)?
+        }
+        Err(error) => return Err(error),
+    };
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;

@@ -1,12 +1,15 @@
 //! One process per state directory.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+
+use super::owner;
 
 /// Name of the lock file in the state directory.
 const LOCK_FILE: &str = "lock";
@@ -44,6 +47,19 @@ fn short(constant: libc::c_int) -> libc::c_short {
     libc::c_short::try_from(constant).unwrap_or(libc::c_short::MAX)
 }
 
+fn open(directory: &Path) -> io::Result<File> {
+    let path = directory.join(LOCK_FILE);
+    match owner::create(&path, directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
 /// Holds the state directory until dropped.
 ///
 /// An open-file-description lock: unlike a process lock it is not lost when some other descriptor of
@@ -69,14 +85,10 @@ impl DirectoryLock {
                 directory: directory.to_owned(),
             });
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(directory.join(LOCK_FILE))
-            .map_err(|error| failed(error.to_string()))?;
+        let file = open(directory).map_err(|error| {
+            let remedy = owner::remedy(&error, directory);
+            failed(format!("{error}{remedy}"))
+        })?;
         let whole_file = libc::flock {
             l_type: short(libc::F_WRLCK),
             l_whence: short(libc::SEEK_SET),

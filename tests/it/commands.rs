@@ -121,6 +121,17 @@ async fn watermarks_are_shown_alike_with_and_without_a_running_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn watermarks_of_a_store_that_refuses_are_shown_with_the_reason_and_exit_code_1() {
+    let all = Direct::cold(&[&[]], "", "").await;
+    all.proxy.init(all.signers[0].keys(), FLOOR).await;
+    std::fs::write(all.proxy.config.state.join("watermarks.redb"), "torn").unwrap();
+    let shown = all.proxy.command(&["watermark", "show"], &[]).await;
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(shown.stderr.contains("cannot be used"), "{shown:?}");
+    assert!(shown.stdout.contains("lineage unknown"), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watermark_is_never_lowered() {
     let all = Direct::start(&[&[]]).await;
     let key = all.key(Curve::Ed25519);

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
 use crate::guard::{Stream, StreamState};
 
 use super::super::committer::{FLOORS, ROWS, load_all};
-use super::super::file;
+use super::super::{file, owner};
 
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
 /// Format of the file; an older program refuses a newer one.
@@ -64,15 +65,17 @@ pub(super) fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
             "there is one now that was not there at the start; start the process anew".to_owned(),
         );
     }
+    let directory = path.parent().ok_or("the store has no directory")?;
     let temporary = path.with_extension("redb.making");
-    if temporary.exists() {
-        std::fs::remove_file(&temporary).map_err(|e| text(&e))?;
-    }
-    let database = Database::create(&temporary).map_err(|e| text(&e))?;
+    let made = owner::remove_leftover(&temporary)
+        .and_then(|()| owner::create(&temporary, directory))
+        .map_err(|e| format!("{e}{}", owner::remedy(&e, directory)))?;
+    let database = Database::builder()
+        .create_with_backend(FileBackend::new(made).map_err(|e| text(&e))?)
+        .map_err(|e| text(&e))?;
     initialise(&database, lineage)?;
     drop(database);
     std::fs::rename(&temporary, path).map_err(|e| text(&e))?;
-    let directory = path.parent().ok_or("the store has no directory")?;
     file::sync_directory(directory).map_err(|e| text(&e))
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::settings::Chain;
-use crate::tezos::{Digest, Payload, PublicKeyHash, Scheme, Signature};
+use crate::tezos::{ChainId, Digest, Level, Payload, PublicKeyHash, Scheme, Signature};
 
 pub use horizon::{Head, TooFar};
 pub use permit::{Permit, Scope};
@@ -52,13 +52,16 @@ pub enum ClaimError {
     Store(#[from] StoreError),
 }
 
+/// The head of the configured node, and the chain it is on.
+pub type NodeHead = (ChainId, Level);
+
 /// The guard over one store. Shared by all requests.
 #[derive(Debug)]
 pub struct SigningGuard {
     store: Arc<dyn WatermarkStore>,
     chains: Vec<Chain>,
     level_gap: u32,
-    node_head: tokio::sync::watch::Receiver<Option<crate::tezos::Level>>,
+    node_head: tokio::sync::watch::Receiver<Option<NodeHead>>,
 }
 
 impl SigningGuard {
@@ -68,7 +71,7 @@ impl SigningGuard {
         store: Arc<dyn WatermarkStore>,
         chains: Vec<Chain>,
         level_gap: u32,
-        node_head: tokio::sync::watch::Receiver<Option<crate::tezos::Level>>,
+        node_head: tokio::sync::watch::Receiver<Option<NodeHead>>,
     ) -> Self {
         Self {
             store,
@@ -122,7 +125,10 @@ impl SigningGuard {
         else {
             return Ok(());
         };
-        let node = *self.node_head.borrow();
+        // The head of another chain says nothing about this one.
+        let node = (*self.node_head.borrow())
+            .filter(|(id, _)| *id == chain.id)
+            .map(|(_, level)| level);
         horizon::check(slot.position.level, head, now, chain, self.level_gap, node)?;
         Ok(())
     }

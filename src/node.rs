@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::guard::NodeHead;
 use crate::settings::{Chain, Node as Settings, Path, SignerUrl};
 use crate::signer::{Outgoing, Sent, client::Client};
 use crate::task::Tasks;
@@ -110,11 +111,11 @@ impl Node {
         Level::new(floor).ok_or_else(|| unfit(format!("has an impossible head level {floor}")))
     }
 
-    async fn head(&self) -> Result<Level, NodeError> {
-        Ok(self
-            .ask::<Header>("/chains/main/blocks/head/header")
-            .await?
-            .level)
+    /// The chain is asked each time: the node may have come back with another one.
+    async fn head(&self) -> Result<(ChainId, Level), NodeError> {
+        let chain: ChainId = self.ask("/chains/main/chain_id").await?;
+        let header: Header = self.ask("/chains/main/blocks/head/header").await?;
+        Ok((chain, header.level))
     }
 
     async fn ask<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, NodeError> {
@@ -135,20 +136,25 @@ impl Node {
     }
 }
 
-/// Publishes the head of the configured node until shutdown; tells once when it is lost and once when
+/// Publishes the head of the configured node, with the chain that it is on, until shutdown; tells once when it is lost and once when
 /// it is back.
-pub fn watch_head(settings: &Settings, tasks: &Tasks, head: watch::Sender<Option<Level>>) {
+pub fn watch_head(settings: &Settings, tasks: &Tasks, head: watch::Sender<Option<NodeHead>>) {
     let node = Node::new(&settings.url, tasks);
     let shutdown = tasks.shutdown();
     tasks.spawn("node head", async move {
         let mut lost = false;
         loop {
             match node.head().await {
-                Ok(level) => {
+                Ok((chain, level)) => {
                     if std::mem::take(&mut lost) {
-                        tracing::info!(node = node.url, level = level.get(), "node answers again");
+                        tracing::info!(
+                            node = node.url,
+                            %chain,
+                            level = level.get(),
+                            "node answers again"
+                        );
                     }
-                    head.send_replace(Some(level));
+                    head.send_replace(Some((chain, level)));
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut lost, true) {

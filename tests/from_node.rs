@@ -12,6 +12,9 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 use jiff::{SignedDuration, Timestamp};
+use signer_proxy::node::watch_head;
+use signer_proxy::settings::Node as Settings;
+use signer_proxy::task::Tasks;
 use signer_proxy::tezos::ChainId;
 
 const KEY: &str = "tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb";
@@ -166,4 +169,20 @@ fn a_head_older_than_two_block_times_is_refused() {
         },
         "more than two block times (12s)",
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watched_head_is_told_with_the_chain_it_is_on() {
+    let chain = "NetXxkAx4woPLyu";
+    let node = Node {
+        chain: chain.to_owned(),
+        ..Node::well()
+    };
+    let url = signer_proxy::config::http_url(&node.start()).unwrap();
+    let (head, mut told) = tokio::sync::watch::channel(None);
+    let tasks = Tasks::new();
+    watch_head(&Settings { url }, &tasks, head);
+    let (of, level) = told.wait_for(Option::is_some).await.unwrap().unwrap();
+    assert_eq!((of.to_string().as_str(), level.get()), (chain, 5_000_000));
+    tasks.begin_shutdown();
 }

@@ -59,7 +59,7 @@ impl Home {
 
 fn mainnet() -> Chain {
     Chain {
-        id: crate::tezos::ChainId::MAINNET,
+        id: ChainId::MAINNET,
         block_time: std::time::Duration::from_secs(6),
         round_increment: std::time::Duration::from_secs(3),
     }

@@ -146,7 +146,7 @@ async fn streams_are_apart_by_kind_key_and_chain() {
     let asked = ask(at(101, 0), 1);
     let mut elsewhere = [asked; 3];
     elsewhere[0].slot.stream.kind = ConsensusKind::Preattestation;
-    elsewhere[1].slot.stream.chain = crate::tezos::ChainId::from_bytes([1; 4]);
+    elsewhere[1].slot.stream.chain = ChainId::from_bytes([1; 4]);
     let other = crate::fixture::secret(crate::tezos::Curve::Ed25519, 2);
     elsewhere[2].slot.stream.key = other.public_key().hash();
     for candidate in elsewhere {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::fixture::{ask, ask_kind, at, second};
-use crate::tezos::{ConsensusKind, Level};
+use crate::tezos::{ChainId, ConsensusKind, Level};
 
 use super::super::horizon::{Head, NODE_MARGIN, check};
 use super::super::*;
@@ -112,7 +112,7 @@ async fn a_repeat_passes_whatever_the_clock_says() {
 }
 
 #[tokio::test]
-async fn the_nodes_head_widens_the_limit() {
+async fn the_nodes_head_widens_the_limit_of_its_own_chain_alone() {
     let home = Home::empty();
     let (tell, node) = tokio::sync::watch::channel(None);
     let guard = SigningGuard {
@@ -124,6 +124,10 @@ async fn the_nodes_head_widens_the_limit() {
     let far = ask(at(500_000, 0), 1);
     let refused = guard.claim(far, second(1_000)).await;
     assert!(matches!(refused, Err(ClaimError::TooFar(_))), "{refused:?}");
-    tell.send_replace(Level::new(499_999));
+    let level = Level::new(499_999).unwrap();
+    tell.send_replace(Some((ChainId::from_bytes([1; 4]), level)));
+    let refused = guard.claim(far, second(1_000)).await;
+    assert!(matches!(refused, Err(ClaimError::TooFar(_))), "{refused:?}");
+    tell.send_replace(Some((ChainId::MAINNET, level)));
     drop(permit(guard.claim(far, second(1_000)).await));
 }

@@ -187,7 +187,7 @@ proptest! {
         let timing = if within_round { Timing::WithinRound } else { Timing::BetweenRounds };
         let mut listed = order(&views, active, timing, HOLD_DOWN, second(NOW));
         let denied = |index: &usize| views[*index].served == Served::Denied;
-        prop_assert!(listed.iter().skip_while(|index| !denied(index)).all(|index| denied(index)));
+        prop_assert!(listed.iter().skip_while(|index| !denied(index)).all(denied));
         // None that is up stands behind one that is down.
         let has_it: Vec<_> = listed.iter().filter(|index| !denied(index)).collect();
         let first_down = has_it.iter().position(|index| views[**index].state == SignerState::Down);

@@ -7,6 +7,7 @@ mod conclude;
 mod deadline;
 mod error;
 mod flight;
+mod lookup;
 mod metadata;
 mod policy;
 mod refused;
@@ -28,6 +29,7 @@ use crate::telemetry::Metrics;
 use crate::tezos::VoteLayout;
 
 pub use flight::Flights;
+pub use lookup::Lookups;
 pub use respond::refusals;
 pub use stack::{BakerService, service};
 
@@ -71,6 +73,8 @@ pub struct Proxy {
     pub operations: Tasks,
     /// Signatures under way.
     pub flights: Flights,
+    /// Look-ups of public keys under way.
+    pub lookups: Lookups,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::cache::{self, MetadataCache};
 use crate::control::{Drains, restore_drains};
 use crate::guard::SigningGuard;
 use crate::node;
-use crate::proxy::{Flights, Proxy};
+use crate::proxy::{Flights, Lookups, Proxy};
 use crate::server::Limits;
 use crate::settings::Settings;
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
@@ -82,6 +82,7 @@ pub(super) async fn proxy(
         metrics,
         operations: operations.clone(),
         flights: Flights::default(),
+        lookups: Lookups::default(),
     }))
 }
 

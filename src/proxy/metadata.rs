@@ -9,6 +9,7 @@ use crate::telemetry::metrics::label;
 use crate::tezos::{PublicKey, PublicKeyHash, verify_possession, wire};
 
 use super::error::ProxyError;
+use super::lookup;
 use super::{METADATA_HOLD, Proxy};
 
 /// `GET /authorized_keys`
@@ -52,12 +53,12 @@ async fn find_public_key(proxy: &Proxy, key: PublicKeyHash) -> Result<PublicKey,
         count(proxy, "hit");
         return Ok(public_key);
     }
-    match proxy.prober.seek(key, hold_until(Instant::now())).await {
+    match lookup::public_key(proxy, key, hold_until(Instant::now())).await {
         Seek::Found(public_key) => {
             count(proxy, "held");
             Ok(public_key)
         }
-        Seek::Denied => {
+        Seek::Denied { .. } => {
             count(proxy, "miss");
             let reason = "is known to no signer".to_owned();
             Err(ProxyError::UnknownKey { key, reason })
@@ -122,7 +123,7 @@ pub(super) async fn prove_possession(
     }
 }
 
-fn hold_until(begun: Instant) -> Instant {
+pub(super) fn hold_until(begun: Instant) -> Instant {
     begun.checked_add(METADATA_HOLD).unwrap_or(begun)
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::guard::{Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, Stream};
-use crate::signer::{Ask, AttemptError, Served, Signer, SignerState};
+use crate::signer::{Ask, AttemptError, Seek, Served, Signer, SignerState};
 use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
 use crate::time::now;
@@ -17,7 +17,8 @@ use crate::time::now;
 use super::conclude::conclude;
 use super::error::ProxyError;
 use super::flight::Flight;
-use super::{Proxy, auth, policy, respond};
+use super::metadata::hold_until;
+use super::{Proxy, auth, lookup, policy, respond};
 
 /// A sign request as it came.
 #[derive(Clone, Debug)]
@@ -241,21 +242,22 @@ fn remedy(proxy: &Proxy, cause: &ClaimError) -> String {
     }
 }
 
-/// The key every signature is verified with; waits for it if no signer has ever shown it.
+/// The key every signature is verified with; waits for it if no signer has ever shown it. A signer that
+/// cannot be reached may have it, so only a denial by all ends the wait.
 async fn public_key(proxy: &Proxy, work: &Work) -> Result<PublicKey, ProxyError> {
     let key = work.request.key;
-    let mut news = proxy.cache.news();
-    proxy.cache.want(key);
     loop {
-        news.borrow_and_update();
-        if let Some(public_key) = proxy.cache.public_key(key) {
-            proxy.cache.unwant(key);
-            return Ok(public_key);
+        // In short turns: few look-ups run at once, and this one may wait for long.
+        let until = hold_until(Instant::now()).min(work.deadline);
+        match lookup::public_key(proxy, key, until).await {
+            Seek::Found(public_key) => return Ok(public_key),
+            Seek::Denied { by_all: true } => {
+                let reason = "is known to no signer".to_owned();
+                return Err(ProxyError::UnknownKey { key, reason });
+            }
+            Seek::Denied { by_all: false } | Seek::Unanswered => {}
         }
-        if tokio::time::timeout_at(work.deadline, news.changed())
-            .await
-            .is_err()
-        {
+        if Instant::now() >= work.deadline {
             let causes = proxy.roster.explain(Some(key)).join("; ");
             return Err(ProxyError::NoAnswer(format!(
                 "no signer has shown the public key of {key} within {:.1}s: {causes}",

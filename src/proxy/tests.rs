@@ -1,6 +1,7 @@
 //! Tables of the baker's port: what may be signed, who may ask, and what each failure looks like.
 
 mod authentication;
+mod lookups;
 mod policies;
 mod responses;
 
@@ -13,13 +14,22 @@ use super::*;
 
 /// A proxy without signers, over an absent store, and the folder that it lives in.
 fn proxy(keys: Vec<Key>, bakers: Vec<crate::tezos::PublicKey>) -> (tempfile::TempDir, Proxy) {
+    proxy_over(&[], keys, bakers)
+}
+
+/// The same over some signers, which are not probed.
+fn proxy_over(
+    signers: &[crate::settings::Signer],
+    keys: Vec<Key>,
+    bakers: Vec<crate::tezos::PublicKey>,
+) -> (tempfile::TempDir, Proxy) {
     let folder = crate::fixture::folder();
     let (tasks, metrics) = (Tasks::new(), Arc::new(Metrics::new()));
     let chains = vec![mainnet()];
     let lock = DirectoryLock::acquire(folder.path()).unwrap();
     let store = Arc::new(EmbeddedStore::open(lock, None, |_| ()));
     let (_, node) = tokio::sync::watch::channel(None);
-    let roster = Arc::new(Roster::new(&[], &tasks, Arc::clone(&metrics)));
+    let roster = Arc::new(Roster::new(signers, &tasks, Arc::clone(&metrics)));
     let cache = Arc::new(MetadataCache::load(CacheSettings {
         file: folder.path().join("metadata.json"),
         keys: Vec::new(),
@@ -61,6 +71,7 @@ fn proxy(keys: Vec<Key>, bakers: Vec<crate::tezos::PublicKey>) -> (tempfile::Tem
         metrics,
         operations: tasks,
         flights: Flights::default(),
+        lookups: Lookups::default(),
     };
     (folder, proxy)
 }

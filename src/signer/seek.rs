@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::tezos::{PublicKey, PublicKeyHash, Signature, wire};
 
-use super::client::{Outgoing, Sent};
+use super::client::{Client, Outgoing, Sent};
 use super::health::PathState;
 use super::health::SignerState;
 use super::probe::Prober;
@@ -21,8 +21,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How a look-up ended.
 #[derive(Clone, Debug)]
 pub enum Seek {
-    /// Every signer that can be reached says that it has no such key.
-    Denied,
+    /// Every signer says that it has no such key, or every one that can be reached at the end of the
+    /// time; one that cannot may still have it.
+    Denied {
+        /// Whether every configured signer said so.
+        by_all: bool,
+    },
     /// A public key that hashes to the key asked.
     Found(PublicKey),
     /// Nobody who might know answered in time.
@@ -70,7 +74,7 @@ impl Prober {
                 }
             }
             if denied == everybody {
-                return Seek::Denied;
+                return Seek::Denied { by_all: true };
             }
             let next = Instant::now()
                 .checked_add(PAUSE)
@@ -92,7 +96,7 @@ impl Prober {
                 && matches!(signer.state(), SignerState::Up | SignerState::Suspect)
         });
         if denied > 0 && !may_know {
-            Seek::Denied
+            Seek::Denied { by_all: false }
         } else {
             Seek::Unanswered
         }
@@ -152,6 +156,9 @@ async fn ask(signer: &Signer, key: PublicKeyHash) -> Said {
     let mut paths: Vec<_> = signer.paths().iter().collect();
     paths.sort_by_key(|path| path.state());
     for path in paths {
+        if !has_room(path.client()) {
+            continue;
+        }
         // A silent path must not hide the next one; the caller bounds the whole.
         let sent = Sent::default();
         let answer = tokio::time::timeout(
@@ -173,7 +180,45 @@ async fn ask(signer: &Signer, key: PublicKeyHash) -> Said {
     Said::Nothing
 }
 
+/// Whether a look-up may use a connection: never the last free one, which is for signatures. A path that
+/// is allowed one connection only is left to the probes, which ask for wanted keys as well.
+fn has_room(client: &Client) -> bool {
+    let first = client.spare();
+    first.is_some() && client.spare().is_some()
+}
+
 fn best_path(signer: &Signer) -> Option<&Arc<Path>> {
     let usable = signer.paths().iter().min_by_key(|path| path.state())?;
     (usable.state() != PathState::Down).then_some(usable)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::{Path as Settings, SignerUrl};
+    use crate::task::Tasks;
+
+    use super::*;
+
+    #[test]
+    fn a_look_up_never_takes_the_last_free_connection() {
+        let client = Client::new(
+            &Settings {
+                name: "1".to_owned(),
+                url: SignerUrl::Http {
+                    host: "127.0.0.1".to_owned(),
+                    port: 1,
+                },
+                prefix: String::new(),
+                max_connections: 2,
+            },
+            Tasks::new(),
+        );
+        assert!(has_room(&client));
+        let used = client.spare();
+        assert!(!has_room(&client));
+        let all = client.spare();
+        assert!(!has_room(&client));
+        drop((used, all));
+        assert!(has_room(&client));
+    }
 }

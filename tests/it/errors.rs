@@ -111,8 +111,11 @@ async fn a_key_that_every_signer_denies_is_404_without_a_list_of_keys() {
     let path = format!("/keys/{}", unknown[0].public_key().hash());
     let shown = baker.get(&path).await.unwrap().refusal(404);
     assert!(shown.starts_with("[unknown-key] "), "{shown}");
-    let key = signer.key(Curve::P256);
     let bytes = attestation(FLOOR + 1).bytes(Curve::P256, 1);
+    let refused = baker.sign(unknown[0].public_key(), &bytes).await;
+    let refusal = refused.refusal(404);
+    assert!(refusal.starts_with("[unknown-key] "), "{refusal}");
+    let key = signer.key(Curve::P256);
     baker.sign(&key, &bytes).await.signature();
 }
 

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use crate::server::Peer;
 use crate::signer::INSTANCE_HEADER;
-use crate::tezos::{Route, RouteError};
+use crate::tezos::{Curve, Route, RouteError};
 
 use super::error::ProxyError;
 use super::refused::{Asked, RefusalLog};
@@ -106,6 +106,11 @@ async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String
         Route::KnownKeys => metadata::known_keys(proxy),
         Route::PublicKey(key) => metadata::public_key(proxy, key).await,
         Route::ProvePossession { key, subject } => {
+            // No signer needs to be asked what the protocol rules out.
+            if key.curve() != Curve::Bls {
+                let reason = format!("only tz4 keys prove possession, {key} is none");
+                return Err(ProxyError::Malformed(reason));
+            }
             metadata::prove_possession(proxy, key, subject).await
         }
         Route::Sign {

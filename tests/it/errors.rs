@@ -166,6 +166,40 @@ async fn malformed_requests_are_400_and_reach_no_signer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_that_prove_nothing_are_400_and_no_signer_is_asked() {
+    let all = Direct::start(&[&[]]).await;
+    for curve in [Curve::Ed25519, Curve::Secp256k1, Curve::P256] {
+        let path = format!("/bls_prove_possession/{}", all.key(curve).hash());
+        let refusal = all.baker.get(&path).await.unwrap().refusal(400);
+        assert!(
+            refusal.starts_with("[malformed] only tz4 keys prove possession"),
+            "{refusal}"
+        );
+    }
+    assert_eq!(all.signers[0].counts().await.prove_possession, 0);
+    let path = format!("/bls_prove_possession/{}", all.key(Curve::Bls).hash());
+    let proved = all.baker.get(&path).await.unwrap();
+    assert_eq!(proved.status, 200, "{proved:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baker_that_is_refused_is_one_line_in_the_log() {
+    let all = Direct::start(&[&[]]).await;
+    let key = all.key(Curve::Ed25519);
+    let mut bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    bytes[0] = 0x03;
+    for _ in 0..3 {
+        all.baker.sign(&key, &bytes).await.refusal(403);
+    }
+    let lines = all.proxy.logged("request refused");
+    assert!((1..3).contains(&lines.len()), "{lines:?}");
+    assert_eq!(
+        (&lines[0]["level"], &lines[0]["code"]),
+        (&"WARN".into(), &"policy".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_policy_does_not_allow_is_403_and_moves_nothing() {
     let all = Direct::start(&[&[]]).await;
     let key = all.key(Curve::Secp256k1);

@@ -75,7 +75,7 @@ impl App {
         } = loaded;
         let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         for warning in &warnings {
-            tracing::warn!(warning, "configuration warning");
+            tracing::warn!(finding = %warning, "configuration warning");
         }
         let lock = DirectoryLock::acquire(&settings.state.directory)?;
         let listener = bind(settings.listen.http).await?;

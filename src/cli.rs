@@ -6,6 +6,7 @@ mod status;
 mod watermark;
 
 use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -163,10 +164,8 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.message.is_empty() {
-                // Nowhere is left to complain if this fails.
-                drop(writeln!(io::stderr(), "signer-proxy: {}", failure.message));
-            }
+            // Nowhere is left to complain if this fails.
+            drop(complain(&failure.message));
             ExitCode::from(failure.code)
         }
     }
@@ -185,9 +184,14 @@ fn dispatch(command: Command) -> Outcome {
         Command::Run { config, .. } => run::run(&config),
         Command::Dev(dev) => dev::dev(&dev),
         Command::DevSigner(cli) => run::block_on(async move {
-            dev_signer::run(cli)
-                .await
-                .map_err(|error| Failure::new(code::IO, format!("{error:#}")))
+            dev_signer::run(cli).await.map_err(|error| {
+                let code = match error.downcast_ref() {
+                    // The command line lacks --force.
+                    Some(dev_signer::Error::Public(_)) => code::USAGE,
+                    Some(_) | None => code::IO,
+                };
+                Failure::new(code, format!("{error:#}"))
+            })
         }),
         Command::CheckConfig { file } => run::check(&file),
         Command::Status(args) => run::block_on(status::status(args)),
@@ -210,6 +214,23 @@ fn load(path: &Path) -> Result<Loaded, Failure> {
     config::load(path, environment).map_err(|report| Failure::new(code::CONFIG, report))
 }
 
+/// Writes to standard error, the program's name before each line: of several problems each is one.
+fn complain(text: &str) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    text.lines()
+        .try_for_each(|line| writeln!(out, "signer-proxy: {line}"))
+}
+
+/// Where this machine reaches what listens on `address`: all addresses include loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// Writes to standard output.
 fn print(text: &str) -> Outcome {
     let mut out = io::stdout().lock();
@@ -217,5 +238,23 @@ fn print(text: &str) -> Outcome {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_printed_can_be_pasted() {
+        for (listening, printed) in [
+            ("0.0.0.0:6733", "127.0.0.1:6733"),
+            ("[::]:6733", "[::1]:6733"),
+            ("127.0.0.2:1", "127.0.0.2:1"),
+            ("192.0.2.1:1", "192.0.2.1:1"),
+        ] {
+            let reached = reachable(listening.parse().unwrap());
+            assert_eq!(reached.to_string(), printed);
+        }
     }
 }

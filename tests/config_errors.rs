@@ -147,17 +147,42 @@ fn unknown_keys_name_the_nearest_or_all() {
     let cases = [
         (
             "[listen]\nknown_keys = true",
-            "listen.known_keys: unknown key; did you mean known-keys?",
+            "listen.known_keys = true: unknown key; did you mean known-keys?",
         ),
         (
             "[listen]\ncolour = 3",
-            "listen.colour: unknown key; known here: http, known-keys",
+            "listen.colour = 3: unknown key; known here: http, known-keys",
         ),
         ("\n[prob]", "prob: unknown table; did you mean probe?"),
     ];
     for (text, expected) in cases {
         let found = lines(read(&format!("{text}\n{STATE}{SIGNER}")));
         assert_eq!(found, [format!("c.toml:2: {expected}")]);
+    }
+}
+
+#[test]
+fn the_value_of_an_unknown_key_is_shown_unless_it_looks_secret() {
+    for (line, shown) in [
+        ("colour = \"blue\"", "listen.colour = \"blue\""),
+        ("password = \"hunter2\"", "listen.password = (not shown)"),
+        ("api_token = 12345", "listen.api_token = (not shown)"),
+        ("Secret = \"hunter2\"", "listen.Secret = (not shown)"),
+        (
+            "key = \"unencrypted:edsk3hunter2\"",
+            "listen.key = \"(secret key, not shown)\"",
+        ),
+        (
+            "url = \"http://me:hunter2@host/\"",
+            "listen.url = \"http://***@host/\"",
+        ),
+        ("colours = [1]", "listen.colours"),
+    ] {
+        let found = lines(read(&format!("[listen]\n{line}\n{STATE}{SIGNER}")));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let begin = format!("c.toml:2: {shown}: unknown key; ");
+        assert!(found[0].starts_with(&begin), "{found:?}");
+        assert!(!found[0].contains("hunter2") && !found[0].contains("12345"));
     }
 }
 
@@ -177,12 +202,11 @@ fn keys_of_later_versions_are_refused_as_such() {
     ];
     for (text, key) in cases {
         let found = lines(read(text));
-        let expected = format!(": {key}: not supported by this version; ");
-        assert_eq!(
-            found.iter().filter(|line| line.contains(&expected)).count(),
-            1,
-            "{found:?}"
-        );
+        let said = |line: &&String| {
+            line.split_once(&format!(": {key}"))
+                .is_some_and(|(_, rest)| rest.contains(": not supported by this version; "))
+        };
+        assert_eq!(found.iter().filter(said).count(), 1, "{found:?}");
     }
 }
 

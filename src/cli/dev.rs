@@ -14,7 +14,7 @@ use crate::store::{DirectoryLock, EmbeddedStore};
 use crate::task::Tasks;
 use crate::tezos::{ChainId, Curve, Level, PublicKeyHash, SecretKey};
 
-use super::{Failure, Logged, Outcome, code, print, run};
+use super::{Failure, Logged, Outcome, code, print, reachable, run};
 
 /// `dev`
 #[derive(Debug, Args)]
@@ -151,11 +151,19 @@ fn sample(key: PublicKeyHash) -> String {
     hex::encode(bytes)
 }
 
+/// The address as a client writes it: `0.0.0.0` is where to listen, not where to connect.
+fn pasteable(listening: &str) -> String {
+    listening.parse().map_or_else(
+        |_| listening.to_owned(),
+        |address| reachable(address).to_string(),
+    )
+}
+
 fn greeting(app: &App, keys: &[PublicKeyHash]) -> Result<String, fmt::Error> {
-    let url = format!("http://{}", app.listen);
+    let url = format!("http://{}", pasteable(&app.listen));
     let mut text = format!("signer URL  {url}\n");
     if let Some(admin) = &app.admin_listen {
-        writeln!(text, "status      http://{admin}/status")?;
+        writeln!(text, "status      http://{}/status", pasteable(admin))?;
     }
     writeln!(
         text,

@@ -1,11 +1,10 @@
 //! `run` and `check-config`.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::app::{App, Ended};
 
-use super::{Failure, Outcome, code, load, print};
+use super::{Failure, Outcome, code, complain, load, print};
 
 /// Threads that run requests; the work is waiting, not computing.
 const WORKERS: usize = 2;
@@ -35,7 +34,7 @@ pub(super) fn finish(ended: Ended) -> Outcome {
 pub(super) fn check(file: &Path) -> Outcome {
     let loaded = load(file)?;
     for warning in &loaded.warnings {
-        writeln!(io::stderr(), "warning: {warning}")?;
+        complain(&format!("warning: {warning}"))?;
     }
     print(&loaded.effective)
 }

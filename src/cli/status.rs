@@ -12,7 +12,7 @@ use crate::settings::{Path, SignerUrl};
 use crate::signer::{Outgoing, Sent, client::Client};
 use crate::task::Tasks;
 
-use super::{Failure, Outcome, code, load, print};
+use super::{Failure, Outcome, code, load, print, reachable};
 
 /// An answer of the admin port is given this long.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -84,15 +84,9 @@ fn admin_of(config: &std::path::Path) -> Result<SignerUrl, Failure> {
     let settings = load(config)?.settings;
     let address = settings.admin.listen;
     let address = address.ok_or_else(|| Failure::new(code::PROBLEM, "the admin port is off"))?;
-    let ip = address.ip();
-    // Listening on all addresses includes loopback.
-    let host = match ip {
-        std::net::IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
-        std::net::IpAddr::V6(ip) if ip.is_unspecified() => "::1".to_owned(),
-        std::net::IpAddr::V4(_) | std::net::IpAddr::V6(_) => ip.to_string(),
-    };
+    let address = reachable(address);
     Ok(SignerUrl::Http {
-        host,
+        host: address.ip().to_string(),
         port: address.port(),
     })
 }

@@ -48,6 +48,28 @@ pub(super) fn value(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// Parts of names that hold secrets in other programs; what is under them is not shown.
+const SECRET_NAMES: [&str; 8] = [
+    "auth",
+    "credential",
+    "mnemonic",
+    "pass",
+    "private",
+    "secret",
+    "signing",
+    "token",
+];
+
+/// The value of a key that nobody knows, so that nobody knows either whether it is secret: its name decides.
+pub(super) fn unknown(name: &str, found: &DeValue<'_>) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let shown = value(found)?;
+    if SECRET_NAMES.iter().any(|part| name.contains(part)) {
+        return Some("(not shown)".to_owned());
+    }
+    Some(shown)
+}
+
 /// Replaces user and password of a url, and its query, by three stars.
 fn without_credentials(value: &str) -> String {
     let (scheme, rest) = match value.split_once("://") {

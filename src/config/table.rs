@@ -230,6 +230,7 @@ impl<'r, 't> Table<'r, 't> {
             }
             let place = Place {
                 line: Some(self.reader.line_at(key.span().start)),
+                value: shown::unknown(name, value.get_ref()),
                 ..Place::of_key(self.key_of(name))
             };
             let is_table = value.get_ref().is_table();

@@ -50,7 +50,7 @@ pub(super) fn admit(
             };
             if !allowed {
                 return Err(ProxyError::Policy(format!(
-                    "{key} may not sign a {kind}; add \"{kind}\" to its allow list",
+                    "{key} may not sign {kind}s; add \"{kind}\" to its allow list",
                     kind = payload.kind
                 )));
             }

@@ -80,7 +80,7 @@ pub enum PayloadError {
         tag: u8,
     },
     /// The tag of the vote belongs to the other kind of vote.
-    #[error("vote tag {tag:#04x} at byte 37 is not one of a {kind}")]
+    #[error("vote tag {tag:#04x} at byte 37 is not one of {kind}s")]
     VoteTagOfOtherKind {
         /// The kind that the first byte says.
         kind: ConsensusKind,
@@ -96,7 +96,7 @@ pub enum PayloadError {
         tag: u8,
     },
     /// Keys of this curve cannot take part in consensus.
-    #[error("{curve} keys cannot sign a {kind}")]
+    #[error("{curve} keys cannot sign {kind}s")]
     CurveWithoutConsensus {
         /// The curve of the key.
         curve: Curve,

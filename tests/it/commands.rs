@@ -37,9 +37,16 @@ async fn a_wrong_configuration_ends_with_78_and_every_problem() {
             assert!(finished.stderr.contains(problem), "{problem}: {finished:?}");
         }
         assert!(finished.stderr.contains("wrong.toml:2"), "{finished:?}");
+        // One line for each, all alike.
+        let alike = |line: &str| line.starts_with(&format!("signer-proxy: {file}:"));
+        assert_eq!(finished.stderr.lines().count(), problems.len());
+        assert!(finished.stderr.lines().all(alike), "{finished:?}");
     }
     let missing = cli::run(&["run", "--config", "/nonexistent/signer-proxy.toml"]).await;
     assert_eq!(missing.code, Some(78), "{missing:?}");
+    let public = cli::run(&["dev-signer", "--listen", "0.0.0.0:0"]).await;
+    assert_eq!(public.code, Some(64), "{public:?}");
+    assert!(public.stderr.contains("--force"), "{public:?}");
     let usage = cli::run(&["run", "--konfig", file]).await;
     assert_eq!(usage.code, Some(64), "{usage:?}");
 }

@@ -40,7 +40,7 @@ fn without_a_policy_blocks_and_votes_of_today_are_signed_and_nothing_else() {
     }
     for kind in [ConsensusKind::LegacyBlock, ConsensusKind::LegacyEndorsement] {
         let sentence = format!(
-            "{} may not sign a {kind}; add \"{kind}\" to its allow list",
+            "{} may not sign {kind}s; add \"{kind}\" to its allow list",
             key()
         );
         assert_eq!(forbidden(&proxy, &on_mainnet(kind)), Some(sentence));

@@ -81,6 +81,7 @@ pub(super) fn order(
     let active = **active;
     let best = usable.first().copied().copied().unwrap_or(active);
     let stays = active.state == SignerState::Up
+        && active.served != Served::Denied
         && (best.priority >= active.priority
             || timing == Timing::WithinRound
             || !proven(&best, hold_down, now));

@@ -109,6 +109,7 @@ impl Roster {
         log_path(signer, path, &transition, now);
         if transition.from == PathState::Down {
             signer.forget_denials();
+            signer.forgive_silence();
         }
         let up = matches!(transition.to, PathState::Up | PathState::Suspect);
         self.path_gauge(signer, path).set(i64::from(up));
@@ -362,3 +363,6 @@ fn log_path(signer: &Signer, path: &Path, transition: &Transition, now: Timestam
 fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,6 +299,18 @@ impl Signer {
         std::mem::take(&mut *lock(&self.blame)).failures >= FAILURES_TO_SUSPECT
     }
 
+    /// A path has come back: it was the path that swallowed requests. What the signer itself answered
+    /// wrongly stays held against it.
+    pub(super) fn forgive_silence(&self) {
+        let mut blame = lock(&self.blame);
+        if matches!(
+            blame.cause,
+            Some(Cause::Abandoned | Cause::Closed | Cause::Silent)
+        ) {
+            *blame = Blame::default();
+        }
+    }
+
     fn is_blamed(&self, now: Timestamp) -> bool {
         let blame = lock(&self.blame);
         let recent = blame

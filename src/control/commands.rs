@@ -15,14 +15,28 @@ use super::{Command, Drains, Reply, Watermark, Watermarks};
 pub(super) async fn execute(command: Command, proxy: &Proxy, drains: &Drains) -> Reply {
     match command {
         Command::WatermarkShow => Reply::Watermarks(show_watermarks(proxy.guard.store())),
-        Command::WatermarkInit { key, chain, level } => {
-            init_watermark(proxy.guard.store(), key, chain, level).await
-        }
+        Command::WatermarkInit { key, chain, level } => match configured(proxy, key, chain) {
+            Ok(()) => init_watermark(proxy.guard.store(), key, chain, level).await,
+            Err(reason) => Reply::Failed(reason),
+        },
         Command::Drain { signer } => {
             set_draining(&proxy.roster, drains, &signer, Some(now())).await
         }
         Command::Undrain { signer } => set_draining(&proxy.roster, drains, &signer, None).await,
     }
+}
+
+/// The running proxy may know another file than the one who asks.
+fn configured(proxy: &Proxy, key: PublicKeyHash, chain: ChainId) -> Result<(), String> {
+    if proxy.chains.iter().all(|listed| listed.id != chain) {
+        return Err(format!(
+            "chain {chain} is not a [[chain]] of the running proxy"
+        ));
+    }
+    if !proxy.keys.is_empty() && proxy.keys.iter().all(|listed| listed.hash != key) {
+        return Err(format!("{key} is not a [[key]] of the running proxy"));
+    }
+    Ok(())
 }
 
 /// All watermarks of a store.

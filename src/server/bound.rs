@@ -101,7 +101,7 @@ pub async fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
 /// Binds a Unix socket at `path` with the permission bits `mode` (for example `0o600`).
 ///
 /// A file left by a process that is gone is replaced. The socket appears under its name only when its
-/// mode is set, so there is no moment in which others could connect.
+/// mode is set; until then it has a name of its own and the mode that the process's umask gives.
 ///
 /// # Errors
 /// [`io::ErrorKind::AddrInUse`] when somebody answers there, [`io::ErrorKind::AlreadyExists`] when

@@ -157,6 +157,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    crate::tls::install();
     let outcome = match log::start(args.log_format, args.command.log_filter()) {
         Ok(()) => dispatch(args.command),
         Err(error) => Err(Failure::new(code::USAGE, format!("--log: {error}"))),

@@ -16,6 +16,7 @@ pub mod signer;
 pub mod store;
 pub mod task;
 pub mod telemetry;
+pub mod tls;
 
 pub mod admin;
 pub mod cache;

@@ -22,6 +22,8 @@ use super::Path;
 /// Signatures in a row that failed or were given up, and make a signer suspect.
 const FAILURES_TO_SUSPECT: usize = 2;
 
+/// A signature under way excuses missed probes at least this long.
+const LEAST_EXCUSE: Duration = Duration::from_millis(300);
 /// A signature is given at least this long before a silent signer counts as unwell.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -170,13 +172,17 @@ impl Signer {
             .unwrap_or(Served::Unknown)
     }
 
-    /// Whether a signature is under way and not overdue: then a missed probe may only mean a busy device.
+    /// Whether signatures are under way and none takes much longer than usual: then a missed probe may only
+    /// mean a busy device.
     #[must_use]
     pub fn is_signing(&self) -> bool {
-        let patience = self.patience();
-        lock(&self.in_flight)
-            .iter()
-            .any(|begun| begun.elapsed() < patience)
+        let usual = self.usual_latency();
+        let half_more = usual
+            .checked_div(2)
+            .map_or(usual, |half| usual.saturating_add(half));
+        let young = half_more.max(LEAST_EXCUSE);
+        let in_flight = lock(&self.in_flight);
+        !in_flight.is_empty() && in_flight.iter().all(|begun| begun.elapsed() < young)
     }
 
     /// How long a signature may take before its silence means something.

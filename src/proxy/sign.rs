@@ -298,14 +298,8 @@ async fn demand_known(proxy: &Proxy, work: &Work) -> Result<(), ProxyError> {
 }
 
 fn scheme(curve: Curve, version: Option<u8>) -> Result<Scheme, ProxyError> {
-    match (curve, version) {
-        (Curve::Bls, Some(0)) => Err(ProxyError::Malformed(
-            "signature version 0 has no BLS signatures".to_owned(),
-        )),
-        (Curve::Bls, Some(1)) => Ok(Scheme::Aug),
-        (Curve::Bls, _) => Ok(Scheme::Pop),
-        (Curve::Ed25519 | Curve::MlDsa | Curve::P256 | Curve::Secp256k1, _) => Ok(Scheme::Standard),
-    }
+    let none = || ProxyError::Malformed("signature version 0 has no BLS signatures".to_owned());
+    Scheme::for_request(curve, version).ok_or_else(none)
 }
 
 /// The label of a payload's kind.

@@ -7,6 +7,8 @@
 //!
 //! This module knows nothing of HTTP, signers or disks. `store` implements [`WatermarkStore`].
 
+mod account;
+mod book;
 mod horizon;
 mod permit;
 mod store;
@@ -19,10 +21,13 @@ use jiff::Timestamp;
 use crate::settings::Chain;
 use crate::tezos::{ChainId, Digest, Level, Payload, PublicKeyHash, Scheme, Signature};
 
+pub use account::{Account, AccountState, Halt};
+pub use book::{Book, Touched};
 pub use horizon::{Head, TooFar};
 pub use permit::{Permit, Scope};
 pub use store::{
-    Answer, Condition, Raise, StoreError, StoreFuture, StoreReport, StreamReport, WatermarkStore,
+    AccountReport, Answer, Change, Condition, Raise, StoreError, StoreFuture, StoreReport,
+    StreamReport, WatermarkStore,
 };
 pub use watermark::{
     Candidate, Raised, Record, Refusal, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
@@ -106,10 +111,25 @@ impl SigningGuard {
         if !claimed {
             self.check_horizon(&candidate.slot, now)?;
         }
-        match self.store.claim(candidate, now).await? {
-            Answer::Permit => Ok(Claim::Permitted(Permit::for_slot(candidate))),
-            Answer::Recorded(record) => Ok(Claim::Recorded(record)),
-            Answer::Refused(refusal) => Err(refusal.into()),
+        loop {
+            return match self.store.claim(candidate, now).await {
+                Ok(Answer::Permit) => Ok(Claim::Permitted(Permit::for_slot(candidate, None))),
+                Ok(Answer::InFlight { since }) => {
+                    Ok(Claim::Permitted(Permit::for_slot(candidate, Some(since))))
+                }
+                Ok(Answer::Recorded(record)) => Ok(Claim::Recorded(record)),
+                Ok(Answer::Refused(refusal)) => Err(refusal.into()),
+                // Neither yes nor no: the same again, until the store knows or the deadline passes.
+                Err(StoreError::Unknown(reason)) => {
+                    tracing::warn!(reason, "outcome of a claim unknown, asking again");
+                    continue;
+                }
+                Err(
+                    error @ (StoreError::Homeless
+                    | StoreError::Unavailable(_)
+                    | StoreError::Withheld(_)),
+                ) => Err(error.into()),
+            };
         }
     }
 
@@ -167,7 +187,15 @@ impl SigningGuard {
             at: now,
         };
         match permit.into_scope() {
-            Scope::Slot(candidate) => self.store.record(candidate, record).await,
+            Scope::Slot(candidate) => loop {
+                match self.store.record(candidate, record.clone()).await {
+                    // An unrecorded signature never leaves, and this one may be recorded already.
+                    Err(StoreError::Unknown(reason)) => {
+                        tracing::warn!(reason, "outcome of a record unknown, asking again");
+                    }
+                    other => return other,
+                }
+            },
             Scope::Unslotted { .. } => Ok(record),
         }
     }
@@ -178,6 +206,23 @@ impl SigningGuard {
     /// [`StoreError`]
     pub async fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> Result<(), StoreError> {
         self.store.raise(raises, now).await
+    }
+
+    /// Stops signing with a key, durably, on evidence that somebody else signs with it. Returns once nothing
+    /// more can be claimed or recorded for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the key is then not halted.
+    pub async fn halt(
+        &self,
+        account: Account,
+        reason: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let halt = Halt::new(now, reason);
+        self.store
+            .amend(vec![Change::Halt { account, halt }], now)
+            .await
     }
 
     /// The store, for commands of the operator.

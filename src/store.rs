@@ -6,6 +6,7 @@ mod encoding;
 mod file;
 mod lock;
 mod owner;
+mod tables;
 
 pub use embedded::EmbeddedStore;
 pub use file::write_durably;

@@ -1,5 +1,7 @@
 //! Proof of a durable claim.
 
+use jiff::Timestamp;
+
 use crate::tezos::{Digest, PublicKeyHash, Scheme};
 
 use super::watermark::Candidate;
@@ -12,6 +14,7 @@ use super::watermark::Candidate;
 #[must_use = "a permit stands for a durable claim: forward its bytes and record the signature"]
 pub struct Permit {
     scope: Scope,
+    claimed_before: Option<Timestamp>,
 }
 
 /// What a permit is for.
@@ -31,9 +34,13 @@ pub enum Scope {
 }
 
 impl Permit {
-    pub(in crate::guard) fn for_slot(candidate: Candidate) -> Self {
+    pub(in crate::guard) fn for_slot(
+        candidate: Candidate,
+        claimed_before: Option<Timestamp>,
+    ) -> Self {
         Self {
             scope: Scope::Slot(candidate),
+            claimed_before,
         }
     }
 
@@ -44,7 +51,14 @@ impl Permit {
                 digest,
                 scheme,
             },
+            claimed_before: None,
         }
+    }
+
+    /// When these very bytes were claimed before, if they were: signers may know them already.
+    #[must_use]
+    pub fn claimed_before(&self) -> Option<Timestamp> {
+        self.claimed_before
     }
 
     /// What is permitted.

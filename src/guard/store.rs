@@ -1,17 +1,30 @@
 //! The contract that every store keeps.
 //!
-//! 1. [`WatermarkStore::claim`] and [`WatermarkStore::raise`] return `Ok` only after the change would
-//!    survive a power cut at that instant. Memory never runs ahead of the disk.
-//! 2. Claims of one stream are decided one after the other, by [`super::decide`], on the state that all
-//!    earlier durable claims left.
+//! **Claim.** [`WatermarkStore::claim`] has five outcomes.
+//! *Permit*: the slot belongs to these bytes from now on, durably; they may go to signers.
+//! *In flight*: the slot belonged to these very bytes already and has no signature yet; the permission
+//! is the same, but another operation or process may be at it, so it can pay to wait for its record first.
+//! *Recorded*: these bytes were signed; this signature is the only one that may leave.
+//! *Refused*: never, whatever happens; refused within the time of one commit, without waiting for signers.
+//! *Unknown* ([`StoreError::Unknown`]): the claim may or may not stand. It is never taken for a yes or
+//! a no; the very same claim is asked again until it has one of the other outcomes, which is safe because a
+//! claim is compared by content. Beside these a store may be [`StoreError::Unavailable`]: it holds nothing
+//! new of this claim and says what is wrong.
+//!
+//! 1. `Ok` of [`WatermarkStore::claim`], [`WatermarkStore::record`] and [`WatermarkStore::amend`] means that
+//!    the change would survive a power cut at that instant. Memory never runs ahead of the disk.
+//! 2. Operations of one key are applied one after the other, each on the state that all earlier durable
+//!    ones left, by [`super::Book`], which decides by [`super::decide`].
 //! 3. The floor of a stream never falls. A claim is never removed except by pruning, and by a raise if
 //!    it lies at or below the floor that the operator sets and has no signature; what was removed is
-//!    refused by the floor, to its own bytes too.
-//! 4. [`WatermarkStore::record`] writes a signature once; a second one for the slot is dropped and the
-//!    first returned. `Ok` means durable.
-//! 5. An error is not an answer: the change may or may not stand. Asking the same again is safe, because
-//!    a claim is compared by content.
-//! 6. [`WatermarkStore::lookup`] and [`WatermarkStore::head`] show durable state only.
+//!    refused by the floor, to its own bytes too. A row is kept for each slot within 64 levels of the floor.
+//! 4. A signature is recorded once; a second one for the slot is dropped and the first returned.
+//! 5. All changes of one [`WatermarkStore::amend`] stand, or none. A stop is only ever lowered, a halt ends
+//!    by [`Change::Resume`] alone, a seal never.
+//! 6. [`WatermarkStore::lookup`] and [`WatermarkStore::head`] show durable state only, whatever
+//!    condition the store is in: what was recorded may be given again even when nothing can be claimed.
+//! 7. A store whose identity, age or wholeness is in doubt refuses every claim and record, with the
+//!    sentence that says why and the command that accepts it.
 
 use std::fmt;
 use std::future::Future;
@@ -19,8 +32,9 @@ use std::pin::Pin;
 
 use jiff::Timestamp;
 
-use crate::tezos::{ChainId, Position, PublicKeyHash};
+use crate::tezos::{ChainId, Level, Position, PublicKeyHash};
 
+use super::account::{Account, AccountState, Halt};
 use super::horizon::Head;
 use super::watermark::{Candidate, Record, Refusal, Row, Slot, Stream};
 
@@ -37,14 +51,25 @@ pub enum StoreError {
     /// The store refuses to work, with the reason and the remedy.
     #[error("{0}")]
     Unavailable(String),
+    /// The change may or may not stand: ask the same again.
+    #[error("{0}")]
+    Unknown(String),
+    /// The key was halted or stopped while the signature was under way; the signature must not leave.
+    #[error("{0}")]
+    Withheld(Refusal),
 }
 
 /// The answer to a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Answer {
-    /// The claim is durable (now, or since an earlier time for the same bytes).
+    /// The claim is durable, and new.
     Permit,
+    /// The claim is durable since an earlier time, for the same bytes, and has no signature yet.
+    InFlight {
+        /// When it was made.
+        since: Timestamp,
+    },
     /// Signed before.
     Recorded(Record),
     /// Never.
@@ -59,6 +84,34 @@ pub struct Raise {
     pub stream: Stream,
     /// Nothing at or below it will be signed.
     pub floor: Position,
+}
+
+/// What an operator, or evidence, changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Sets or raises a floor.
+    Raise(Raise),
+    /// Nothing above `level` is ever signed with the key by this store; a lower stop stays.
+    StopAt {
+        /// The key.
+        account: Account,
+        /// The last level.
+        level: Level,
+    },
+    /// Nothing is signed with the key until it is resumed; an earlier halt stays.
+    Halt {
+        /// The key.
+        account: Account,
+        /// Since when and why.
+        halt: Halt,
+    },
+    /// Takes a halt back.
+    Resume {
+        /// The key.
+        account: Account,
+    },
+    /// Nothing is claimed any more, of any key, for ever.
+    Seal,
 }
 
 /// Whether the store can say yes.
@@ -93,6 +146,17 @@ pub struct StoreReport {
     pub reason: Option<String>,
     /// The store's identity.
     pub lineage: Option<String>,
+    /// Since when it never claims again.
+    pub sealed: Option<Timestamp>,
+}
+
+/// What stands about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountReport {
+    /// The key.
+    pub account: Account,
+    /// Its stop and halt.
+    pub state: AccountState,
 }
 
 /// One stream in words.
@@ -110,12 +174,17 @@ pub struct StreamReport {
 
 /// Durable watermarks. The module's text is the contract.
 pub trait WatermarkStore: fmt::Debug + Send + Sync {
-    /// Claims a slot; see points 1, 2 and 5. Cancel-safe.
+    /// Claims a slot; see the module's text. Cancel-safe.
     fn claim(&self, candidate: Candidate, now: Timestamp) -> StoreFuture<'_, Answer>;
     /// Records the signature of a claimed slot and returns the one that stands; see point 4.
     fn record(&self, candidate: Candidate, record: Record) -> StoreFuture<'_, Record>;
-    /// Raises floors, creating streams (and the store itself where there is none); see points 1 and 3.
-    fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> StoreFuture<'_, ()>;
+    /// Makes changes; a [`Change::Raise`] creates its stream, and the store itself where there is none. See
+    /// points 1, 3 and 5.
+    fn amend(&self, changes: Vec<Change>, now: Timestamp) -> StoreFuture<'_, ()>;
+    /// Raises floors; see [`WatermarkStore::amend`].
+    fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> StoreFuture<'_, ()> {
+        self.amend(raises.into_iter().map(Change::Raise).collect(), now)
+    }
     /// The row of a slot, from memory.
     fn lookup(&self, slot: &Slot) -> Option<Row>;
     /// The highest claim of a key over all kinds, from memory.
@@ -124,4 +193,8 @@ pub trait WatermarkStore: fmt::Debug + Send + Sync {
     fn report(&self) -> StoreReport;
     /// All streams, sorted.
     fn streams(&self) -> Vec<StreamReport>;
+    /// What stands about a key.
+    fn account(&self, account: Account) -> AccountState;
+    /// All keys that are stopped or halted, sorted.
+    fn accounts(&self) -> Vec<AccountReport>;
 }

@@ -5,6 +5,7 @@
     reason = "the numbers of these tests are small, and an overflow would fail them"
 )]
 
+mod account;
 mod durable;
 mod horizon;
 mod model;

@@ -5,7 +5,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::tezos::{ChainId, ConsensusKind, Digest, Position, PublicKeyHash, Scheme, Signature};
+use crate::tezos::{
+    ChainId, ConsensusKind, Digest, Level, Position, PublicKeyHash, Scheme, Signature,
+};
+
+use super::account::{AccountState, Halt};
 
 /// Levels below the floor for which slot rows are kept; older ones are pruned.
 ///
@@ -164,7 +168,10 @@ impl StreamState {
 #[must_use]
 pub enum Verdict {
     /// Claimed before by the same bytes, not signed yet: the same permission again.
-    Again,
+    Again {
+        /// When it was claimed.
+        since: Timestamp,
+    },
     /// Above everything claimed: may be claimed.
     Fresh,
     /// Signed before: only this signature.
@@ -207,6 +214,24 @@ pub enum Refusal {
         /// The kind.
         kind: ConsensusKind,
     },
+    /// Somebody else seems to sign with the key: nothing more until an operator resumes it.
+    #[error("{slot} is not signed: signing with this key is halted since {}: {}", .halt.at, .halt.reason)]
+    Halted {
+        /// What was asked.
+        slot: SlotText,
+        /// Since when and why.
+        halt: Box<Halt>,
+    },
+    /// The key has moved: another signs with it above the stop level.
+    #[error(
+        "{slot} is above the level {stop} at which this key stops here; it was moved elsewhere"
+    )]
+    Stopped {
+        /// What was asked.
+        slot: SlotText,
+        /// The last level that is signed here.
+        stop: Level,
+    },
     /// Same bytes, other scheme: that would be a second signature for one slot.
     #[error("{slot} is claimed under the {} scheme, asked under {} (digest {})",
         .claimed.name(), .asked.name(), .digest.short())]
@@ -231,6 +256,8 @@ impl Refusal {
             Self::Conflict { .. } => "conflict",
             Self::NoWatermark { .. } => "no-watermark",
             Self::Scheme { .. } => "scheme",
+            Self::Halted { .. } => "halted",
+            Self::Stopped { .. } => "stopped",
         }
     }
 }
@@ -256,11 +283,26 @@ fn signed_by(row: &Row) -> String {
     }
 }
 
-/// Decides on `candidate` given everything the store holds of its stream.
+/// Decides on `candidate` given everything the store holds of its key and of its stream.
 ///
 /// The order matters: the row of the slot first, because it is the only thing that can allow a
-/// position at or below the floor, and only for the very bytes and scheme it names.
-pub fn decide(state: Option<&StreamState>, candidate: &Candidate) -> Verdict {
+/// position at or below the floor, and only for the very bytes and scheme it names. What stands about
+/// the key as a whole comes last: it turns a yes into a no, never the other way.
+pub fn decide(
+    account: Option<&AccountState>,
+    state: Option<&StreamState>,
+    candidate: &Candidate,
+) -> Verdict {
+    let verdict = decide_slot(state, candidate);
+    match verdict {
+        Verdict::Again { .. } | Verdict::Fresh => account
+            .and_then(|account| account.forbids(SlotText(candidate.slot)))
+            .map_or(verdict, Verdict::Refused),
+        Verdict::Recorded(_) | Verdict::Refused(_) => verdict,
+    }
+}
+
+fn decide_slot(state: Option<&StreamState>, candidate: &Candidate) -> Verdict {
     let Slot { stream, position } = candidate.slot;
     let Some(state) = state else {
         return Verdict::Refused(Refusal::NoWatermark {
@@ -288,7 +330,9 @@ pub fn decide(state: Option<&StreamState>, candidate: &Candidate) -> Verdict {
         } else if let Some(record) = &row.record {
             Verdict::Recorded(record.clone())
         } else {
-            Verdict::Again
+            Verdict::Again {
+                since: row.claimed_at,
+            }
         };
     }
     if position > state.floor {

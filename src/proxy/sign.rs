@@ -234,8 +234,19 @@ fn remedy(proxy: &Proxy, cause: &ClaimError) -> String {
                 proxy.config_name
             )
         }
+        ClaimError::Refused(Refusal::Halted { slot, .. }) => {
+            let Stream { chain, key, .. } = slot.0.stream;
+            format!(
+                "; find out who else signs with this key and stop it, then: signer-proxy watermark resume \
+                 --config {} --key {key} --chain {chain} --level LEVEL",
+                proxy.config_name
+            )
+        }
         ClaimError::Refused(
-            Refusal::BelowFloor { .. } | Refusal::Conflict { .. } | Refusal::Scheme { .. },
+            Refusal::BelowFloor { .. }
+            | Refusal::Conflict { .. }
+            | Refusal::Scheme { .. }
+            | Refusal::Stopped { .. },
         )
         | ClaimError::Store(_)
         | ClaimError::TooFar(_) => String::new(),

@@ -16,15 +16,15 @@ use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{
-    Answer, Candidate, Condition, Head, Raise, Record, Row, Slot, StoreError, StoreFuture,
-    StoreReport, StreamReport, WatermarkStore,
+    Account, AccountReport, AccountState, Answer, Book, Candidate, Change, Condition, Head, Record,
+    Row, Slot, StoreError, StoreFuture, StoreReport, StreamReport, Touched, WatermarkStore,
 };
 use crate::tezos::{ChainId, PublicKeyHash};
 
 use super::committer::{Committer, Memory, OnCommit, Operation, QUEUE, Reply, read, write};
 use super::lock::DirectoryLock;
 use super::{file, owner};
-use disk::{create_file, new_lineage, read_file};
+use disk::{Loaded, create_file, new_lineage, read_file};
 
 const STORE_FILE: &str = "watermarks.redb";
 
@@ -143,11 +143,16 @@ impl EmbeddedStore {
             }
         })?;
         // A damaged file can make the database panic; that must not take the metadata down with it.
-        let (database, lineage, streams) = catch_unwind(AssertUnwindSafe(|| read_file(&path)))
+        let read = || read_file(&path, |_, _| Ok(()));
+        let Loaded {
+            database,
+            lineage,
+            book,
+        } = catch_unwind(AssertUnwindSafe(read))
             .map_err(|_| damaged("the database panicked on it"))?
             .map_err(|reason| damaged(&reason))?;
         *write(&self.lineage) = Some(lineage.clone());
-        *write(&self.memory) = streams;
+        *write(&self.memory) = book;
         if let Some(pin) = &self.pin
             && *pin != lineage
         {
@@ -218,16 +223,7 @@ impl WatermarkStore for EmbeddedStore {
         Box::pin(async move {
             if self.report().condition == Condition::Absent {
                 // No store: no stream has a watermark, which `decide` says best.
-                return Ok(match crate::guard::decide(None, &candidate) {
-                    crate::guard::Verdict::Refused(refusal) => Answer::Refused(refusal),
-                    crate::guard::Verdict::Again
-                    | crate::guard::Verdict::Fresh
-                    | crate::guard::Verdict::Recorded(_) => {
-                        return Err(StoreError::Unavailable(
-                            "there is no watermark store".to_owned(),
-                        ));
-                    }
-                });
+                return Book::default().claim(&candidate, now, &mut Touched::default());
             }
             self.ask(|reply| Operation::Claim(candidate, now, reply))
                 .await
@@ -238,17 +234,23 @@ impl WatermarkStore for EmbeddedStore {
         Box::pin(self.ask(move |reply| Operation::Record(candidate, record, reply)))
     }
 
-    fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> StoreFuture<'_, ()> {
+    fn amend(&self, changes: Vec<Change>, now: Timestamp) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            // Rare and short; the operator's command waits for it.
-            self.create()?;
-            self.ask(move |reply| Operation::Raise(raises, now, reply))
+            if changes
+                .iter()
+                .any(|change| matches!(change, Change::Raise(_)))
+            {
+                // Rare and short; the operator's command waits for it.
+                self.create()?;
+            }
+            self.ask(move |reply| Operation::Amend(changes, now, reply))
                 .await
         })
     }
 
     fn lookup(&self, slot: &Slot) -> Option<Row> {
         read(&self.memory)
+            .streams
             .get(&slot.stream)?
             .rows
             .get(&slot.position)
@@ -259,6 +261,7 @@ impl WatermarkStore for EmbeddedStore {
         let memory = read(&self.memory);
         let of_key = || {
             memory
+                .streams
                 .iter()
                 .filter(|(s, _)| s.chain == chain && s.key == key)
                 .map(|(_, state)| state)
@@ -269,7 +272,11 @@ impl WatermarkStore for EmbeddedStore {
     }
 
     fn report(&self) -> StoreReport {
-        let reason = read(&self.refusing).clone();
+        let (sealed, sentence) = {
+            let memory = read(&self.memory);
+            (memory.sealed, memory.seal_sentence())
+        };
+        let reason = read(&self.refusing).clone().or(sentence);
         let condition = match (&reason, &*read(&self.queue)) {
             (Some(_), _) => Condition::Refusing,
             (None, None) => Condition::Absent,
@@ -289,12 +296,14 @@ impl WatermarkStore for EmbeddedStore {
             condition,
             reason,
             lineage: read(&self.lineage).clone(),
+            sealed,
         }
     }
 
     fn streams(&self) -> Vec<StreamReport> {
         let memory = read(&self.memory);
         let mut streams: Vec<StreamReport> = memory
+            .streams
             .iter()
             .map(|(stream, state)| StreamReport {
                 stream: *stream,
@@ -310,6 +319,27 @@ impl WatermarkStore for EmbeddedStore {
         drop(memory);
         streams.sort_by_key(|report| report.stream);
         streams
+    }
+
+    fn account(&self, account: Account) -> AccountState {
+        let memory = read(&self.memory);
+        memory.accounts.get(&account).cloned().unwrap_or_default()
+    }
+
+    fn accounts(&self) -> Vec<AccountReport> {
+        let memory = read(&self.memory);
+        let mut accounts: Vec<AccountReport> = memory
+            .accounts
+            .iter()
+            .filter(|(_, state)| **state != AccountState::default())
+            .map(|(account, state)| AccountReport {
+                account: *account,
+                state: state.clone(),
+            })
+            .collect();
+        drop(memory);
+        accounts.sort_by_key(|report| report.account);
+        accounts
     }
 }
 

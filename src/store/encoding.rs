@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::guard::{Record, Row, Slot, Stream};
+use crate::guard::{Account, AccountState, Halt, Record, Row, Slot, Stream};
 use crate::tezos::{
     ChainId, ConsensusKind, Digest, Level, Position, PublicKeyHash, Round, Scheme, Signature,
 };
@@ -48,6 +48,62 @@ pub(super) fn decode_slot(bytes: &[u8]) -> Result<Slot, Damaged> {
     let position = reader.position()?;
     reader.end()?;
     Ok(Slot { stream, position })
+}
+
+pub(super) fn account_key(account: &Account) -> Vec<u8> {
+    let mut key = account.chain.bytes().to_vec();
+    key.extend_from_slice(&account.key.tagged());
+    key
+}
+
+pub(super) fn decode_account_key(bytes: &[u8]) -> Result<Account, Damaged> {
+    let mut reader = Reader(bytes);
+    let chain = ChainId::from_bytes(reader.array::<4>()?);
+    let key = reader.key()?;
+    reader.end()?;
+    Ok(Account { chain, key })
+}
+
+/// A stop and a halt, each behind a byte that says whether it is there.
+pub(super) fn encode_account(state: &AccountState) -> Vec<u8> {
+    let mut value = vec![VERSION];
+    match state.stop_at {
+        Some(stop) => {
+            value.push(1);
+            value.extend_from_slice(&stop.get().to_be_bytes());
+        }
+        None => value.push(0),
+    }
+    match &state.halt {
+        Some(halt) => {
+            value.push(1);
+            value.extend_from_slice(&halt.at.as_millisecond().to_be_bytes());
+            value.extend_from_slice(halt.reason.as_bytes());
+        }
+        None => value.push(0),
+    }
+    value
+}
+
+pub(super) fn decode_account(bytes: &[u8]) -> Result<AccountState, Damaged> {
+    let mut reader = Reader(bytes);
+    reader.version()?;
+    let stop_at = if reader.flag()? {
+        Some(reader.level()?)
+    } else {
+        None
+    };
+    let halt = if reader.flag()? {
+        let at = reader.timestamp()?;
+        let reason = std::str::from_utf8(std::mem::take(&mut reader.0))
+            .map_err(|_| Damaged("reason of a halt is not UTF-8"))?
+            .to_owned();
+        Some(Halt { at, reason })
+    } else {
+        None
+    };
+    reader.end()?;
+    Ok(AccountState { stop_at, halt })
 }
 
 pub(super) fn encode_floor(floor: Position, at: Timestamp) -> Vec<u8> {
@@ -150,11 +206,28 @@ impl<'a> Reader<'a> {
         Timestamp::from_millisecond(ms).map_err(|_| Damaged("time out of range"))
     }
 
-    fn position(&mut self) -> Result<Position, Damaged> {
+    fn flag(&mut self) -> Result<bool, Damaged> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Damaged("a flag is neither 0 nor 1")),
+        }
+    }
+
+    fn level(&mut self) -> Result<Level, Damaged> {
         let level = u32::from_be_bytes(self.array::<4>()?);
+        Level::new(level).ok_or(Damaged("level out of range"))
+    }
+
+    fn key(&mut self) -> Result<PublicKeyHash, Damaged> {
+        PublicKeyHash::from_tagged(self.take(21)?).map_err(|_| Damaged("bad key hash"))
+    }
+
+    fn position(&mut self) -> Result<Position, Damaged> {
+        let level = self.level()?;
         let round = u32::from_be_bytes(self.array::<4>()?);
         Ok(Position {
-            level: Level::new(level).ok_or(Damaged("level out of range"))?,
+            level,
             round: Round::new(round).ok_or(Damaged("round out of range"))?,
         })
     }
@@ -162,8 +235,7 @@ impl<'a> Reader<'a> {
     fn stream(&mut self) -> Result<Stream, Damaged> {
         let chain = ChainId::from_bytes(self.array::<4>()?);
         let kind = ConsensusKind::from_code(self.u8()?).ok_or(Damaged("unknown kind"))?;
-        let key =
-            PublicKeyHash::from_tagged(self.take(21)?).map_err(|_| Damaged("bad key hash"))?;
+        let key = self.key()?;
         Ok(Stream { chain, key, kind })
     }
 

@@ -78,13 +78,16 @@ impl History {
 
 fn kind_of(verdict: &Verdict) -> Expected {
     match verdict {
-        Verdict::Again => Expected::Again,
+        Verdict::Again { .. } => Expected::Again,
         Verdict::Fresh => Expected::Fresh,
         Verdict::Recorded(_) => Expected::Recorded,
         Verdict::Refused(Refusal::BelowFloor { .. }) => Expected::BelowFloor,
         Verdict::Refused(Refusal::Conflict { .. }) => Expected::Conflict,
         Verdict::Refused(Refusal::NoWatermark { .. }) => Expected::NoWatermark,
         Verdict::Refused(Refusal::Scheme { .. }) => Expected::Scheme,
+        Verdict::Refused(refusal @ (Refusal::Halted { .. } | Refusal::Stopped { .. })) => {
+            panic!("nothing stands about this key: {refusal}")
+        }
     }
 }
 
@@ -128,7 +131,7 @@ fn compare_everywhere(positions: &[Position], schemes: &[Scheme], with_records: 
             continue;
         }
         for asked in &asks {
-            let verdict = decide(state.as_ref(), asked);
+            let verdict = decide(None, state.as_ref(), asked);
             assert_eq!(
                 kind_of(&verdict),
                 history.expects(asked),
@@ -141,7 +144,7 @@ fn compare_everywhere(positions: &[Position], schemes: &[Scheme], with_records: 
                     assert!(state.enter(asked, now).is_empty());
                     history.granted.push((position, asked.digest, asked.scheme));
                 }
-                (Verdict::Again, Some(state)) if with_records => {
+                (Verdict::Again { .. }, Some(state)) if with_records => {
                     state.rows.get_mut(&position).unwrap().record = Some(record(1));
                     history.recorded.push(position);
                 }

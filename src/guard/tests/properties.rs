@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use crate::fixture::{ask, at, second};
@@ -38,9 +39,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
+/// Claimed before; [`claim`] enters at this time.
+const AGAIN: Verdict = Verdict::Again {
+    since: Timestamp::constant(2_000, 0),
+};
+
 /// Decides and, where it is due, enters the claim.
 fn claim(state: &mut StreamState, candidate: &Candidate) -> Verdict {
-    let verdict = decide(Some(state), candidate);
+    let verdict = decide(None, Some(state), candidate);
     if verdict == Verdict::Fresh {
         state.enter(candidate, second(2_000));
     }
@@ -49,7 +55,7 @@ fn claim(state: &mut StreamState, candidate: &Candidate) -> Verdict {
 
 fn is_allowed(verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Again | Verdict::Fresh | Verdict::Recorded(_) => true,
+        Verdict::Again { .. } | Verdict::Fresh | Verdict::Recorded(_) => true,
         Verdict::Refused(_) => false,
     }
 }
@@ -68,7 +74,7 @@ proptest! {
                     for position in raised.ended {
                         prop_assert!(position <= to);
                         for name in 0..3 {
-                            let again = decide(Some(&state), &ask(position, name));
+                            let again = decide(None, Some(&state), &ask(position, name));
                             prop_assert!(!is_allowed(&again), "{:?}", again);
                         }
                     }
@@ -101,7 +107,7 @@ proptest! {
                 }
             }
             for candidate in &refused {
-                prop_assert!(!is_allowed(&decide(Some(&state), candidate)), "{:?}", candidate);
+                prop_assert!(!is_allowed(&decide(None, Some(&state), candidate)), "{:?}", candidate);
             }
         }
     }
@@ -113,9 +119,9 @@ proptest! {
             let Step::Claim(candidate) = step else { continue };
             let verdict = claim(&mut state, &candidate);
             if is_allowed(&verdict) {
-                prop_assert_eq!(decide(Some(&state), &candidate), Verdict::Again);
+                prop_assert_eq!(decide(None, Some(&state), &candidate), AGAIN);
                 let before = state.clone();
-                prop_assert_eq!(claim(&mut state, &candidate), Verdict::Again);
+                prop_assert_eq!(claim(&mut state, &candidate), AGAIN);
                 prop_assert_eq!(&state, &before);
             }
         }
@@ -155,7 +161,7 @@ fn a_raise_ends_unsigned_claims_up_to_the_new_floor_and_keeps_signatures_and_lat
     }
     let kept = claim(&mut state, &ask(at(2, 0), 1));
     assert_eq!(kept, Verdict::Recorded(signed));
-    assert_eq!(claim(&mut state, &ask(at(4, 0), 1)), Verdict::Again);
+    assert_eq!(claim(&mut state, &ask(at(4, 0), 1)), AGAIN);
     let raised = state.raise(Position::end_of_level(at(4, 0).level), second(3_000));
     assert_eq!((raised.rose, raised.ended), (true, vec![at(4, 0)]));
 }
@@ -165,7 +171,7 @@ fn a_pruned_slot_is_refused_even_to_its_own_bytes() {
     let mut state = StreamState::with_floor(at(0, 0), second(1_000));
     assert_eq!(claim(&mut state, &ask(at(1, 0), 1)), Verdict::Fresh);
     assert_eq!(claim(&mut state, &ask(at(65, 0), 1)), Verdict::Fresh);
-    assert_eq!(claim(&mut state, &ask(at(1, 0), 1)), Verdict::Again);
+    assert_eq!(claim(&mut state, &ask(at(1, 0), 1)), AGAIN);
     let gone = state.enter(&ask(at(66, 0), 1), second(2_000));
     assert_eq!(gone, [at(1, 0)]);
     for name in [1, 2] {
@@ -185,5 +191,5 @@ fn many_rounds_of_one_level_do_not_fill_memory_and_the_oldest_go_first() {
     }
     assert_eq!(state.rows.len(), RING_ROWS);
     assert!(!is_allowed(&claim(&mut state, &ask(at(1, 143), 1))));
-    assert_eq!(claim(&mut state, &ask(at(1, 144), 1)), Verdict::Again);
+    assert_eq!(claim(&mut state, &ask(at(1, 144), 1)), AGAIN);
 }

@@ -7,9 +7,11 @@ use super::super::*;
 use super::Home;
 
 fn refused(state: Option<&StreamState>, candidate: &Candidate) -> Refusal {
-    match decide(state, candidate) {
+    match decide(None, state, candidate) {
         Verdict::Refused(refusal) => refusal,
-        other @ (Verdict::Again | Verdict::Fresh | Verdict::Recorded(_)) => panic!("{other:?}"),
+        other @ (Verdict::Again { .. } | Verdict::Fresh | Verdict::Recorded(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 

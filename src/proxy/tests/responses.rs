@@ -14,9 +14,11 @@ use super::*;
 
 fn refused() -> ClaimError {
     let state = StreamState::with_floor(at(100, 0), second(1));
-    match decide(Some(&state), &ask(at(99, 0), 1)) {
+    match decide(None, Some(&state), &ask(at(99, 0), 1)) {
         Verdict::Refused(refusal) => refusal.into(),
-        other @ (Verdict::Again | Verdict::Fresh | Verdict::Recorded(_)) => panic!("{other:?}"),
+        other @ (Verdict::Again { .. } | Verdict::Fresh | Verdict::Recorded(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 

@@ -4,6 +4,7 @@
     reason = "the numbers of these tests are small, and an overflow would fail them"
 )]
 
+mod account;
 mod damage;
 mod device;
 mod group;
@@ -14,10 +15,11 @@ mod power;
 use redb::Database;
 
 use crate::fixture::{at, raise, second};
-use crate::guard::{StreamState, decide};
+use crate::guard::{Raise, StreamState, decide};
 use crate::tezos::ConsensusKind;
 
-use super::disk::{initialise, read_database};
+use super::super::tables;
+use super::disk::{Loaded, read_database};
 use super::*;
 use device::Device;
 
@@ -36,11 +38,20 @@ fn open(folder: &tempfile::TempDir) -> EmbeddedStore {
 /// A store over a database that is not in the folder; only its lock is.
 fn open_over(folder: &tempfile::TempDir, database: Database) -> EmbeddedStore {
     let store = open(folder);
-    let (database, lineage, streams) = read_database(database).unwrap();
+    let Loaded {
+        database,
+        lineage,
+        book,
+    } = read_database(database, |_, _| Ok(())).unwrap();
     *write(&store.lineage) = Some(lineage);
-    *write(&store.memory) = streams;
+    *write(&store.memory) = book;
     *store.committer() = Some(store.start_committer(database).unwrap());
     store
+}
+
+/// What a database holds.
+fn book_on(database: Database) -> Book {
+    read_database(database, |_, _| Ok(())).unwrap().book
 }
 
 fn database_on(device: &Device) -> Result<Database, redb::DatabaseError> {
@@ -53,7 +64,7 @@ fn database_on(device: &Device) -> Result<Database, redb::DatabaseError> {
 fn device_with_store() -> Device {
     let device = Device::default();
     let database = database_on(&device).unwrap();
-    initialise(&database, "lineage").unwrap();
+    tables::initialise(&database, "lineage").unwrap();
     drop(database);
     device
 }
@@ -74,8 +85,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Whether `candidate` could still be signed in this state.
 fn is_allowed(state: Option<&StreamState>, candidate: &Candidate) -> bool {
     use crate::guard::Verdict;
-    match decide(state, candidate) {
-        Verdict::Again | Verdict::Fresh | Verdict::Recorded(_) => true,
+    match decide(None, state, candidate) {
+        Verdict::Again { .. } | Verdict::Fresh | Verdict::Recorded(_) => true,
         Verdict::Refused(_) => false,
     }
 }

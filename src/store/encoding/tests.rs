@@ -187,7 +187,7 @@ fn what_is_wrong_is_named() {
 
 /// These bytes are on disks. If this test fails, the change needs a new format, not a new test.
 #[test]
-fn format_1_is_these_bytes() {
+fn floors_and_rows_are_these_bytes() {
     let stream = stream(ConsensusKind::Block);
     let tagged = hex::encode(key().tagged());
     let slot = hex::encode(slot_key(&stream, at(0x0102_0304, 5)));
@@ -212,4 +212,44 @@ fn format_1_is_these_bytes() {
     );
     assert_eq!(hex::encode(encode_row(&row)), signed);
     assert_eq!(decode_row(&hex::decode(signed).unwrap()), Ok(row));
+}
+
+#[test]
+fn accounts_are_these_bytes_and_read_back() {
+    let account = Account::from(stream(ConsensusKind::Block));
+    let tagged = hex::encode(key().tagged());
+    let encoded = account_key(&account);
+    assert_eq!(hex::encode(&encoded), format!("7a06a770{tagged}"));
+    assert_eq!(decode_account_key(&encoded), Ok(account));
+    let halt = Halt::new(second(1_000), "why".to_owned());
+    for (stop_at, halt, written) in [
+        (None, None, "010000"),
+        (Some(at(0x0102_0304, 0).level), None, "01010102030400"),
+        (None, Some(halt.clone()), "01000100000000000f4240776879"),
+        (
+            Some(at(5, 0).level),
+            Some(halt),
+            "0101000000050100000000000f4240776879",
+        ),
+    ] {
+        let state = AccountState { stop_at, halt };
+        let encoded = encode_account(&state);
+        assert_eq!(hex::encode(&encoded), written);
+        assert_eq!(decode_account(&encoded), Ok(state.clone()));
+        for cut in 0..encoded.len() {
+            assert_ne!(decode_account(&encoded[..cut]), Ok(state.clone()), "{cut}");
+        }
+    }
+    for damaged in [
+        "",
+        "02",
+        "0102",
+        "010002",
+        "01010102",
+        "0100000000",
+        "0101ffffffff00",
+    ] {
+        let bytes = hex::decode(damaged).unwrap();
+        assert!(decode_account(&bytes).is_err(), "{damaged}");
+    }
 }

@@ -15,6 +15,7 @@ fn store(condition: Condition) -> StoreReport {
         condition,
         reason,
         lineage: None,
+        sealed: None,
     }
 }
 

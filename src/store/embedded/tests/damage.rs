@@ -120,10 +120,9 @@ fn streams_of(
     let device = Device::holding(bytes);
     let loaded = catch_unwind(AssertUnwindSafe(|| {
         let database = database_on(&device).map_err(|error| error.to_string())?;
-        read_database(database)
+        read_database(database, |_, _| Ok(()))
     }));
-    let (_, _, streams) = loaded.ok()?.ok()?;
-    Some(streams)
+    Some(loaded.ok()?.ok()?.book.streams)
 }
 
 /// Where redb keeps flags of its own, among them which of its two commit slots is the current one.

@@ -90,7 +90,7 @@ async fn a_store_of_a_newer_format_is_refused_by_name() {
     transaction
         .open_table(meta)
         .unwrap()
-        .insert("format", "2")
+        .insert("format", "3")
         .unwrap();
     transaction.commit().unwrap();
     drop(database);
@@ -99,7 +99,7 @@ async fn a_store_of_a_newer_format_is_refused_by_name() {
     assert_eq!(report.condition, Condition::Refusing);
     let reason = report.reason.unwrap();
     assert!(
-        reason.contains("its format is 2, this program knows format 1"),
+        reason.contains("its format is 3, this program knows format 2 and older ones"),
         "{reason}"
     );
     let claim = store.claim(ask(at(900, 0), 1), second(1_000)).await;

@@ -115,10 +115,14 @@ async fn perform(device: &Device, steps: Vec<Step>) {
 /// Starts from what is left on the disk, as a process after the cut does.
 fn recover(bytes: Vec<u8>) -> (Device, HashMap<Stream, StreamState>) {
     let device = Device::holding(bytes);
-    let (database, lineage, streams) = read_database(database_on(&device).unwrap()).unwrap();
+    let Loaded {
+        database,
+        lineage,
+        book,
+    } = read_database(database_on(&device).unwrap(), |_, _| Ok(())).unwrap();
     assert_eq!(lineage, "lineage");
     drop(database);
-    (device, streams)
+    (device, book.streams)
 }
 
 /// `raising` are the raises that had begun before the cut.

@@ -1,0 +1,185 @@
+//! All that a store holds, and what each operation does to it: pure, total, without clock or I/O.
+//!
+//! A store applies operations to a copy, writes what they [`Touched`], and shows the copy only once that
+//! is durable. Two stores that apply the same operations in the same order hold the same.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::account::{Account, AccountState};
+use super::store::{Answer, Change, Raise, StoreError};
+use super::watermark::{
+    Candidate, Raised, Record, Slot, SlotText, Stream, StreamState, Verdict, decide,
+};
+
+/// The contents of a store, or the part of them that some operations need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// Floors and claimed slots.
+    pub streams: HashMap<Stream, StreamState>,
+    /// Stops and halts; a key without either has no entry.
+    pub accounts: HashMap<Account, AccountState>,
+    /// Since when nothing is claimed any more, for ever.
+    pub sealed: Option<Timestamp>,
+}
+
+/// What operations changed, and a store has to write. An entry may stand more than once.
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    /// Streams whose floors rose.
+    pub floors: Vec<Stream>,
+    /// Slots that were claimed or recorded.
+    pub rows: Vec<Slot>,
+    /// Slots whose rows are gone; the floor refuses them.
+    pub gone: Vec<Slot>,
+    /// Keys whose stop or halt changed.
+    pub accounts: Vec<Account>,
+    /// The store was sealed.
+    pub sealed: bool,
+}
+
+impl Touched {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.floors.is_empty()
+            && self.rows.is_empty()
+            && self.gone.is_empty()
+            && self.accounts.is_empty()
+            && !self.sealed
+    }
+}
+
+impl Book {
+    /// The sentence that refuses every claim of a sealed store.
+    #[must_use]
+    pub fn seal_sentence(&self) -> Option<String> {
+        let at = self.sealed?;
+        Some(format!(
+            "this watermark store was sealed at {at} because its keys moved elsewhere; it never signs \
+             again"
+        ))
+    }
+
+    /// Claims a slot.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] once sealed; recorded signatures are still given then.
+    pub fn claim(
+        &mut self,
+        candidate: &Candidate,
+        now: Timestamp,
+        touched: &mut Touched,
+    ) -> Result<Answer, StoreError> {
+        let stream = candidate.slot.stream;
+        let account = self.accounts.get(&stream.into());
+        let verdict = decide(account, self.streams.get(&stream), candidate);
+        if let Some(sentence) = self.seal_sentence()
+            && matches!(verdict, Verdict::Again { .. } | Verdict::Fresh)
+        {
+            return Err(StoreError::Unavailable(sentence));
+        }
+        Ok(match verdict {
+            Verdict::Again { since } => Answer::InFlight { since },
+            Verdict::Recorded(record) => Answer::Recorded(record),
+            Verdict::Refused(refusal) => Answer::Refused(refusal),
+            Verdict::Fresh => {
+                if let Some(state) = self.streams.get_mut(&stream) {
+                    let gone = state.enter(candidate, now).into_iter();
+                    let gone = gone.map(|position| Slot { stream, position });
+                    touched.gone.extend(gone);
+                    touched.floors.push(stream);
+                    touched.rows.push(candidate.slot);
+                }
+                Answer::Permit
+            }
+        })
+    }
+
+    /// Records the signature of a claimed slot, and gives the one that stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Homeless`] without the claim, [`StoreError::Withheld`] if the key was stopped meanwhile.
+    /// A seal does not matter here: whoever takes over starts above every claim.
+    pub fn record(
+        &mut self,
+        candidate: &Candidate,
+        record: Record,
+        touched: &mut Touched,
+    ) -> Result<Record, StoreError> {
+        let stream = candidate.slot.stream;
+        let row = self
+            .streams
+            .get_mut(&stream)
+            .and_then(|state| state.rows.get_mut(&candidate.slot.position))
+            .filter(|row| row.digest == candidate.digest && row.scheme == candidate.scheme)
+            .ok_or(StoreError::Homeless)?;
+        if let Some(first) = &row.record {
+            return Ok(first.clone());
+        }
+        if let Some(refusal) = self
+            .accounts
+            .get(&stream.into())
+            .and_then(|account| account.forbids(SlotText(candidate.slot)))
+        {
+            return Err(StoreError::Withheld(refusal));
+        }
+        row.record = Some(record.clone());
+        touched.rows.push(candidate.slot);
+        Ok(record)
+    }
+
+    /// Makes one change of an operator, or of evidence. What stands is never weakened, but for
+    /// [`Change::Resume`].
+    pub fn amend(&mut self, change: Change, now: Timestamp, touched: &mut Touched) {
+        match change {
+            Change::Raise(raise) => self.raise(raise, now, touched),
+            Change::StopAt { account, level } => {
+                let state = self.accounts.entry(account).or_default();
+                if state.stop_at.is_none_or(|stop| level < stop) {
+                    state.stop_at = Some(level);
+                    touched.accounts.push(account);
+                }
+            }
+            Change::Halt { account, halt } => {
+                let state = self.accounts.entry(account).or_default();
+                if state.halt.is_none() {
+                    state.halt = Some(halt);
+                    touched.accounts.push(account);
+                }
+            }
+            Change::Resume { account } => {
+                if let Some(state) = self.accounts.get_mut(&account)
+                    && state.halt.take().is_some()
+                {
+                    touched.accounts.push(account);
+                }
+            }
+            Change::Seal => {
+                if self.sealed.is_none() {
+                    self.sealed = Some(now);
+                    touched.sealed = true;
+                }
+            }
+        }
+    }
+
+    fn raise(&mut self, Raise { stream, floor }: Raise, now: Timestamp, touched: &mut Touched) {
+        let Raised { rose, ended } = if let Some(state) = self.streams.get_mut(&stream) {
+            state.raise(floor, now)
+        } else {
+            let state = StreamState::with_floor(floor, now);
+            self.streams.insert(stream, state);
+            Raised {
+                rose: true,
+                ended: Vec::new(),
+            }
+        };
+        if rose {
+            touched.floors.push(stream);
+        }
+        let ended = ended.into_iter().map(|position| Slot { stream, position });
+        touched.gone.extend(ended);
+    }
+}

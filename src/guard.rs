@@ -113,10 +113,8 @@ impl SigningGuard {
         }
         loop {
             return match self.store.claim(candidate, now).await {
-                Ok(Answer::Permit) => Ok(Claim::Permitted(Permit::for_slot(candidate, None))),
-                Ok(Answer::InFlight { since }) => {
-                    Ok(Claim::Permitted(Permit::for_slot(candidate, Some(since))))
-                }
+                Ok(Answer::Permit) => Ok(self.permit(candidate, None)),
+                Ok(Answer::InFlight { since }) => Ok(self.permit(candidate, Some(since))),
                 Ok(Answer::Recorded(record)) => Ok(Claim::Recorded(record)),
                 Ok(Answer::Refused(refusal)) => Err(refusal.into()),
                 // Neither yes nor no: the same again, until the store knows or the deadline passes.
@@ -131,6 +129,14 @@ impl SigningGuard {
                 ) => Err(error.into()),
             };
         }
+    }
+
+    fn permit(&self, candidate: Candidate, claimed_before: Option<Timestamp>) -> Claim {
+        let slot = candidate.slot;
+        let mut siblings = slot.siblings().into_iter();
+        let has_sibling = siblings
+            .any(|sibling| sibling.stream != slot.stream && self.store.lookup(&sibling).is_some());
+        Claim::Permitted(Permit::for_slot(candidate, claimed_before, has_sibling))
     }
 
     fn check_horizon(&self, slot: &Slot, now: Timestamp) -> Result<(), ClaimError> {

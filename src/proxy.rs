@@ -14,6 +14,7 @@ mod refused;
 mod respond;
 mod sign;
 mod stack;
+mod tripwire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub use flight::Flights;
 pub use lookup::Lookups;
 pub use respond::refusals;
 pub use stack::{BakerService, service};
+pub use tripwire::watch as watch_tripwire;
 
 /// Metadata that nobody has shown yet is waited for this long, no longer: a signature follows it.
 pub const METADATA_HOLD: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use crate::cache::{self, MetadataCache};
 use crate::control::{Drains, restore_drains};
 use crate::guard::SigningGuard;
 use crate::node;
-use crate::proxy::{Flights, Lookups, Proxy};
+use crate::proxy::{self, Flights, Lookups, Proxy};
 use crate::server::Limits;
 use crate::settings::Settings;
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
@@ -59,14 +59,16 @@ pub(super) async fn proxy(
     if let Some(node) = &settings.node {
         node::watch_head(node, tasks, head);
     }
-    Ok(Arc::new(Proxy {
+    let (attempts, sightings) =
+        Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone());
+    let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
             Arc::new(store),
             settings.chains.clone(),
             settings.guard.level_gap,
             node_head,
         ),
-        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone()),
+        attempts,
         roster,
         prober,
         cache,
@@ -83,7 +85,10 @@ pub(super) async fn proxy(
         operations: operations.clone(),
         flights: Flights::default(),
         lookups: Lookups::default(),
-    }))
+    });
+    let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), sightings, tasks.clone());
+    tasks.spawn("tripwire", tripwire);
+    Ok(proxy)
 }
 
 fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -> EmbeddedStore {

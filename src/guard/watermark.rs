@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::tezos::{
-    ChainId, ConsensusKind, Digest, Level, Position, PublicKeyHash, Scheme, Signature,
+    ChainId, ConsensusKind, Digest, Level, Position, PublicKeyHash, Round, Scheme, Signature,
 };
 
 use super::account::{AccountState, Halt};
@@ -38,6 +38,32 @@ pub struct Slot {
     pub stream: Stream,
     /// Level and round.
     pub position: Position,
+}
+
+impl Slot {
+    /// Slots of other streams that some signers count as the same position: octez-signer has one mark
+    /// for blocks of both eras and, before its version 23, one for both kinds of attestation. To the
+    /// historic kinds it gives no round.
+    #[must_use]
+    pub fn siblings(&self) -> [Self; 2] {
+        let kind = match self.stream.kind {
+            ConsensusKind::Block => ConsensusKind::LegacyBlock,
+            ConsensusKind::LegacyBlock => ConsensusKind::Block,
+            ConsensusKind::Attestation => ConsensusKind::LegacyEndorsement,
+            ConsensusKind::LegacyEndorsement => ConsensusKind::Attestation,
+            // It is alone: it names itself, and a slot is never its own rival.
+            ConsensusKind::Preattestation => ConsensusKind::Preattestation,
+        };
+        let stream = Stream {
+            kind,
+            ..self.stream
+        };
+        let first_round = Position {
+            round: Round::ZERO,
+            ..self.position
+        };
+        [self.position, first_round].map(|position| Self { stream, position })
+    }
 }
 
 /// Bytes that ask for a slot.

@@ -1,7 +1,5 @@
 //! Why a baker gets no answer. Only `respond` turns these into HTTP.
 
-use std::time::Duration;
-
 use crate::guard::{ClaimError, StoreError};
 use crate::signer::AttemptError;
 use crate::tezos::PublicKeyHash;
@@ -23,14 +21,6 @@ pub(super) enum ProxyError {
     BodyTooLarge {
         /// The limit.
         limit: usize,
-    },
-    /// The time is over before the work could begin.
-    #[error("no permit within {:.1}s: {waiting_for}", .waited.as_secs_f64())]
-    Deadline {
-        /// How long was waited.
-        waited: Duration,
-        /// What for.
-        waiting_for: String,
     },
     /// The baker's fault: what it sent cannot be read.
     #[error("{0}")]

@@ -86,7 +86,6 @@ pub(super) fn is_for_the_operator(error: &ProxyError) -> bool {
         // Said by `conclude`, with the slot.
         ProxyError::Attempts(_)
         | ProxyError::Claim { .. }
-        | ProxyError::Deadline { .. }
         | ProxyError::Record(_)
         // Anybody can send nonsense; it is no baker that fails to sign.
         | ProxyError::BodyTooLarge { .. }

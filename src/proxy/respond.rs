@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::guard::{ClaimError, Refusal};
+use crate::guard::{ClaimError, Refusal, StoreError};
 use crate::server::{RefusalBodies, RefusalKind, response};
 use crate::signer::AttemptError;
 use crate::tezos::wire::ErrorKind::{self, Permanent, Temporary};
@@ -48,7 +48,6 @@ pub(super) fn placed(error: &ProxyError) -> (StatusCode, &'static str, ErrorKind
             (StatusCode::UNAUTHORIZED, "auth", Permanent)
         }
         ProxyError::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "malformed", Permanent),
-        ProxyError::Deadline { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "deadline", Temporary),
         ProxyError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", Permanent),
         ProxyError::MethodNotAllowed { .. } => {
             (StatusCode::METHOD_NOT_ALLOWED, "malformed", Permanent)
@@ -64,11 +63,17 @@ pub(super) fn placed(error: &ProxyError) -> (StatusCode, &'static str, ErrorKind
             cause: ClaimError::Store(_),
             ..
         }
-        | ProxyError::Record(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store", Temporary),
-        ProxyError::Claim {
+        | ProxyError::Record(
+            StoreError::Homeless | StoreError::Unavailable(_) | StoreError::Unknown(_),
+        ) => (StatusCode::INTERNAL_SERVER_ERROR, "store", Temporary),
+        ProxyError::Attempts(AttemptError::Foreign(_))
+        | ProxyError::Claim {
             cause: ClaimError::Refused(_) | ClaimError::TooFar(_),
             ..
-        } => (StatusCode::CONFLICT, "watermark", Permanent),
+        }
+        | ProxyError::Record(StoreError::Withheld(_)) => {
+            (StatusCode::CONFLICT, "watermark", Permanent)
+        }
         ProxyError::UnknownKey { .. } => (StatusCode::NOT_FOUND, "unknown-key", Permanent),
     }
 }
@@ -84,12 +89,18 @@ pub(super) fn refusal_reason(error: &ProxyError) -> Option<&'static str> {
         ProxyError::Claim {
             cause: ClaimError::Refused(refusal),
             ..
-        } => Some(Refusal::reason(refusal)),
+        }
+        | ProxyError::Record(StoreError::Withheld(refusal)) => Some(Refusal::reason(refusal)),
         ProxyError::Claim {
             cause: ClaimError::TooFar(_),
             ..
         } => Some("too-far"),
-        ProxyError::Attempts(_)
+        ProxyError::Attempts(AttemptError::Foreign(_)) => Some("foreign"),
+        ProxyError::Attempts(
+            AttemptError::Dropped
+            | AttemptError::NoSigner { .. }
+            | AttemptError::Unauthenticated { .. },
+        )
         | ProxyError::AuthenticationInvalid(_)
         | ProxyError::AuthenticationMissing(_)
         | ProxyError::AuthenticationUnconfigured(_)
@@ -98,14 +109,15 @@ pub(super) fn refusal_reason(error: &ProxyError) -> Option<&'static str> {
             cause: ClaimError::Store(_),
             ..
         }
-        | ProxyError::Deadline { .. }
         | ProxyError::Malformed(_)
         | ProxyError::MethodNotAllowed { .. }
         | ProxyError::NoAnswer(_)
         | ProxyError::NotFound
         | ProxyError::Overload
         | ProxyError::Policy(_)
-        | ProxyError::Record(_)
+        | ProxyError::Record(
+            StoreError::Homeless | StoreError::Unavailable(_) | StoreError::Unknown(_),
+        )
         | ProxyError::UnknownKey { .. } => None,
     }
 }

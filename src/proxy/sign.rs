@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::guard::{Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, Stream};
+use crate::guard::{
+    Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, StoreError, Stream,
+};
 use crate::signer::{Ask, AttemptError, Seek, Served, Signer, SignerState};
 use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
@@ -18,7 +20,7 @@ use super::conclude::conclude;
 use super::error::ProxyError;
 use super::flight::Flight;
 use super::metadata::hold_until;
-use super::{Proxy, auth, lookup, policy, respond};
+use super::{Proxy, auth, lookup, policy, respond, tripwire};
 
 /// A sign request as it came.
 #[derive(Clone, Debug)]
@@ -188,6 +190,10 @@ async fn lead(
         proxy.cache.note_demand(signer.name());
         proxy.prober.refresh_authorized_keys();
     }
+    if let Err(AttemptError::Foreign(sighting)) = &signed {
+        // Before the answer: what comes next for this key is refused already.
+        tripwire::halt(proxy, sighting).await.ok();
+    }
     let signed = signed?;
     let record = proxy
         .guard
@@ -213,10 +219,16 @@ async fn claim(proxy: &Proxy, work: &Work) -> Result<Claim, ProxyError> {
             let remedy = remedy(proxy, &cause);
             Err(ProxyError::Claim { cause, remedy })
         }
-        Err(_) => Err(ProxyError::Deadline {
-            waited: work.begun.elapsed(),
-            waiting_for: "the watermark store has not committed the claim".to_owned(),
-        }),
+        Err(_) => {
+            let waited = work.begun.elapsed().as_secs_f64();
+            let stalled = format!(
+                "the watermark store has not made the claim durable within {waited:.1}s; its disk stalls"
+            );
+            Err(ProxyError::Claim {
+                cause: StoreError::Unavailable(stalled).into(),
+                remedy: String::new(),
+            })
+        }
     }
 }
 

@@ -45,7 +45,7 @@ fn proxy_over(
     let sink: Arc<MetadataCache> = Arc::clone(&cache);
     let proxy = Proxy {
         guard: SigningGuard::new(store, chains.clone(), 1_000, node),
-        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), Tasks::new()),
+        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), Tasks::new()).0,
         prober: Arc::new(Prober::new(
             Arc::clone(&roster),
             sink,

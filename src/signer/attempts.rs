@@ -10,6 +10,7 @@
 
 mod ending;
 mod exchange;
+mod foreign;
 mod losers;
 mod operation;
 mod running;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::guard::Permit;
@@ -28,7 +30,11 @@ use crate::telemetry::Metrics;
 use crate::tezos::{PublicKey, Signature};
 
 use super::roster::Roster;
+pub use foreign::Sighting;
 use operation::Operation;
+
+/// Sightings that may wait; one is enough to halt a key.
+const SIGHTINGS: usize = 64;
 
 /// What signers are asked, besides the permit.
 #[derive(Clone, Debug)]
@@ -70,6 +76,9 @@ pub enum AttemptError {
         /// What is wrong with each path.
         causes: String,
     },
+    /// A signer signed other bytes for this slot: these are not to be signed anywhere any more.
+    #[error("{0}")]
+    Foreign(Box<Sighting>),
     /// A signer demands authentication that the baker did not give or that it does not accept.
     #[error("{causes}")]
     Unauthenticated {
@@ -84,17 +93,27 @@ pub struct Attempts {
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
     tasks: Tasks,
+    late_sightings: mpsc::Sender<Sighting>,
 }
 
 impl Attempts {
     /// Attempts over the signers of `roster`; what outlives its operation runs in `tasks`.
+    ///
+    /// The channel gives what a signer said of other bytes when the operation had its signature already.
     #[must_use]
-    pub fn new(roster: Arc<Roster>, metrics: Arc<Metrics>, tasks: Tasks) -> Self {
-        Self {
+    pub fn new(
+        roster: Arc<Roster>,
+        metrics: Arc<Metrics>,
+        tasks: Tasks,
+    ) -> (Self, mpsc::Receiver<Sighting>) {
+        let (late_sightings, receiver) = mpsc::channel(SIGHTINGS);
+        let attempts = Self {
             roster,
             metrics,
             tasks,
-        }
+            late_sightings,
+        };
+        (attempts, receiver)
     }
 
     /// Gets a signature over the permitted bytes. `unwanted` resolves when nobody waits for it any more;

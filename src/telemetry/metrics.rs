@@ -141,6 +141,8 @@ metrics! {
         "held_requests", "Sign requests that wait for a path";
     cache_requests: Family<label::Result, Counter> = Family::default(),
         "cache_requests", "Metadata requests, by how they were answered";
+    foreign_signatures: Counter = Counter::default(),
+        "foreign_signatures", "Slots for which a signer had signed bytes that this proxy never sent";
     unreleased_signatures: Counter = Counter::default(),
         "unreleased_signatures", "Signatures that a signer may have made and that were never released";
 }

@@ -24,6 +24,7 @@ mod crash;
 mod double_sign;
 mod errors;
 mod failover;
+mod foreign;
 mod gray;
 mod ledger;
 mod lifecycle;

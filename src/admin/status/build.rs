@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
-use crate::guard::{StoreReport, StreamReport};
+use crate::guard::{Account, AccountReport, StoreReport, StreamReport};
 use crate::signer::{Served, Signer, SignerState};
 use crate::tezos::PublicKeyHash;
 
@@ -127,6 +127,13 @@ fn key_status(
     let facts = Facts {
         verifiable: key.curve().is_verifiable(),
         has_watermark: mine().next().is_some(),
+        stopped: proxy
+            .guard
+            .store()
+            .accounts()
+            .iter()
+            .filter(|report| report.account.key == key)
+            .find_map(|report| stopped(report, streams)),
         unmet_demand: proxy.auth.authorized_keys.is_empty().then(demand).flatten(),
         able,
         trouble: proxy.roster.explain(Some(key)),
@@ -151,6 +158,24 @@ fn key_status(
         signers,
         last_signed: last_signed.collect(),
     }
+}
+
+/// Why nothing more is signed with a key: it is halted, or at its last level.
+fn stopped(report: &AccountReport, streams: &[StreamReport]) -> Option<String> {
+    let AccountReport { account, state } = report;
+    if let Some(halt) = &state.halt {
+        return Some(format!(
+            "halted since {}: {}; find out who else signs with this key and stop it, then run \
+             `signer-proxy watermark resume`",
+            halt.at, halt.reason
+        ));
+    }
+    let stop = state.stop_at?;
+    let reached = streams
+        .iter()
+        .filter(|report| Account::from(report.stream) == *account)
+        .any(|report| report.floor.level >= stop);
+    reached.then(|| format!("it stops at level {stop}, which is reached: it was moved elsewhere"))
 }
 
 /// Three decimals: more is noise to whoever reads it.

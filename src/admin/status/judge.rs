@@ -79,6 +79,8 @@ pub(super) struct Facts {
     /// Whether this version can check its signatures.
     pub(super) verifiable: bool,
     pub(super) has_watermark: bool,
+    /// Why signing with it was stopped, by evidence or by the operator.
+    pub(super) stopped: Option<String>,
     /// A signer whose demand for authentication the proxy cannot meet.
     pub(super) unmet_demand: Option<String>,
     /// Signers that have not denied it.
@@ -100,6 +102,9 @@ pub(super) fn key(facts: &Facts, store: &StoreReport) -> (Verdict, Option<String
     }
     if !facts.has_watermark {
         return stopped("no watermark is set; run `signer-proxy watermark init`".into());
+    }
+    if let Some(reason) = &facts.stopped {
+        return stopped(reason.clone());
     }
     if let Some(signer) = &facts.unmet_demand {
         return stopped(format!(

@@ -4,8 +4,10 @@ use http_body_util::BodyExt as _;
 use hyper::header::{ALLOW, CONTENT_TYPE};
 
 use crate::fixture::{ask, at, key, second};
-use crate::guard::{ClaimError, StoreError, StreamState, TooFar, Verdict, decide};
-use crate::signer::AttemptError;
+use crate::guard::{
+    ClaimError, Refusal, SlotText, StoreError, StreamState, TooFar, Verdict, decide,
+};
+use crate::signer::{AttemptError, Sighting};
 use crate::tezos::ErrorKind::{self, Permanent, Temporary};
 
 use super::super::error::ProxyError;
@@ -75,9 +77,32 @@ fn of_the_guard() -> Vec<Row> {
         base: 1,
         limit: 5,
     });
+    let slot = ask(at(99, 0), 1).slot;
+    let sighting = Sighting {
+        slot,
+        signer: "home-a".to_owned(),
+        words: words(),
+        at: second(1),
+    };
+    let withheld = Refusal::Stopped {
+        slot: SlotText(slot),
+        stop: at(98, 0).level,
+    };
     vec![
         (claim(refused()), 409, "watermark", Permanent),
         (claim(too_far), 409, "watermark", Permanent),
+        (
+            ProxyError::Attempts(AttemptError::Foreign(Box::new(sighting))),
+            409,
+            "watermark",
+            Permanent,
+        ),
+        (
+            ProxyError::Record(StoreError::Withheld(withheld)),
+            409,
+            "watermark",
+            Permanent,
+        ),
     ]
 }
 
@@ -89,10 +114,6 @@ fn of_what_is_behind() -> Vec<Row> {
         causes: words(),
     };
     let demands = AttemptError::Unauthenticated { causes: words() };
-    let deadline = ProxyError::Deadline {
-        waited: WAITED,
-        waiting_for: words(),
-    };
     vec![
         (
             ProxyError::AuthenticationUnconfigured(words()),
@@ -118,7 +139,12 @@ fn of_what_is_behind() -> Vec<Row> {
             Temporary,
         ),
         (claim(unavailable().into()), 500, "store", Temporary),
-        (deadline, 500, "deadline", Temporary),
+        (
+            ProxyError::Record(StoreError::Unknown(words())),
+            500,
+            "store",
+            Temporary,
+        ),
     ]
 }
 
@@ -153,7 +179,12 @@ fn only_refusals_of_the_guard_are_counted_as_such() {
     };
     assert_eq!(
         reasons(of_the_guard()),
-        [Some("below-floor"), Some("too-far")]
+        [
+            Some("below-floor"),
+            Some("too-far"),
+            Some("foreign"),
+            Some("stopped")
+        ]
     );
     for rows in [of_the_request(), of_what_is_behind()] {
         assert!(reasons(rows).iter().all(Option::is_none));
@@ -177,7 +208,6 @@ fn no_failure_is_503_and_502_is_for_overload_alone() {
 fn the_sentences_of_failures_say_how_long_was_waited_and_for_what() {
     let sentences: Vec<_> = table().into_iter().map(|row| row.0.to_string()).collect();
     for sentence in [
-        "no permit within 4.0s: words",
         "no signature within 4.0s: words",
         "the body is larger than 9 bytes",
         "this path answers GET only",

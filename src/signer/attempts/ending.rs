@@ -67,6 +67,8 @@ impl Operation<'_> {
             metrics: Arc::clone(&self.attempts.metrics),
             running: std::mem::take(&mut self.running),
             alive: std::mem::take(&mut self.alive),
+            tripwire: self.tripwire,
+            late_sightings: self.attempts.late_sightings.clone(),
         };
         if signed {
             let shutdown = self.attempts.tasks.shutdown();

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use super::super::cause::Cause;
 use super::super::health::Observation;
 use super::super::roster::Roster;
 use super::exchange::Failure;
+use super::foreign::{Sighting, Tripwire};
 use super::running::Running;
 
 /// What is left of an operation.
@@ -26,6 +28,8 @@ pub(super) struct Losers {
     pub(super) metrics: Arc<Metrics>,
     pub(super) running: JoinSet<(usize, Result<Signature, Failure>)>,
     pub(super) alive: HashMap<usize, Running>,
+    pub(super) tripwire: Tripwire,
+    pub(super) late_sightings: mpsc::Sender<Sighting>,
 }
 
 impl Losers {
@@ -52,13 +56,20 @@ impl Losers {
             return;
         };
         self.metrics.unreleased_signatures.inc();
-        if result.is_ok() {
-            // Its latency was taken in when it verified.
-            self.roster
-                .observe(&running.signer, &running.path, Observation::Hit);
-            self.roster.exonerated(&running.signer);
-        } else {
-            self.blame(&running);
+        match result {
+            Ok(_) => {
+                // Its latency was taken in when it verified.
+                self.roster
+                    .observe(&running.signer, &running.path, Observation::Hit);
+                self.roster.exonerated(&running.signer);
+            }
+            Err(failure) => {
+                if let Some(sighting) = self.tripwire.sighting(running.signer.name(), failure) {
+                    // Full means that a key is being halted already.
+                    drop(self.late_sightings.try_send(sighting));
+                }
+                self.blame(&running);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::super::health::Observation;
 use super::super::queue::{Place, Ticket};
 use super::super::roster::{Path, Served, Signer};
 use super::exchange::{Blame, Exchange, Failure};
+use super::foreign::{Sighting, Tripwire};
 use super::running::{Held, Running};
 use super::tally::{Budget, Next, Tally};
 use super::{Ask, AttemptError, Attempts, Signed};
@@ -50,6 +51,9 @@ pub(super) struct Operation<'a> {
     pub(super) alive: HashMap<usize, Running>,
     pub(super) tickets: HashMap<usize, Arc<OnceCell<Ticket>>>,
     pub(super) tally: Tally,
+    pub(super) tripwire: Tripwire,
+    /// A signer signed other bytes: nobody is to sign these.
+    foreign: Option<Sighting>,
     next_id: usize,
     next_start: Instant,
 }
@@ -84,6 +88,8 @@ impl<'a> Operation<'a> {
             alive: HashMap::new(),
             tickets: HashMap::new(),
             tally: Tally::default(),
+            tripwire: Tripwire::new(permit),
+            foreign: None,
             next_id: 0,
             next_start: Instant::now(),
         }
@@ -112,6 +118,9 @@ impl<'a> Operation<'a> {
                     let Ok((id, result)) = joined else { continue };
                     if let Some(signed) = self.take_in(id, result) {
                         return Ok(signed);
+                    }
+                    if let Some(sighting) = self.foreign.take() {
+                        return Err(AttemptError::Foreign(Box::new(sighting)));
                     }
                 }
                 () = &mut unwanted, if !unwanted_seen => {
@@ -294,6 +303,7 @@ impl<'a> Operation<'a> {
                 if failure.class == FailureClass::MaybeSent {
                     self.attempts.metrics.unreleased_signatures.inc();
                 }
+                self.foreign = self.tripwire.sighting(running.signer.name(), &failure);
                 // The next one need not wait for the delay of one that is over.
                 self.next_start = Instant::now();
                 let cause = failure.cause.clone();

@@ -143,7 +143,7 @@ impl World {
         }
         guard.raise(raises, second(1_000)).await.unwrap();
         Self {
-            attempts: Attempts::new(roster, metrics, Tasks::new()),
+            attempts: Attempts::new(roster, metrics, Tasks::new()).0,
             guard,
             _folder: folder,
             tasks,

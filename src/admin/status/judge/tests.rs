@@ -35,6 +35,7 @@ fn facts(states: &[SignerState]) -> Facts {
     Facts {
         verifiable: true,
         has_watermark: true,
+        stopped: None,
         unmet_demand: None,
         able: named.map(|(name, state)| able(name, *state)).collect(),
         trouble: vec!["a (url) connection refused since 12:00:00".to_owned()],

@@ -1,13 +1,18 @@
 //! Stores of watermarks. They know nothing of HTTP; the guard knows nothing of files.
 
+mod ailment;
 mod committer;
 mod embedded;
 mod encoding;
 mod file;
 mod lock;
 mod owner;
+mod place;
+mod pulse;
 mod tables;
+mod watch;
 
 pub use embedded::EmbeddedStore;
 pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
+pub use watch::{Vitals, watch};

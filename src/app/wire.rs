@@ -13,7 +13,7 @@ use crate::proxy::{self, Flights, Lookups, Proxy};
 use crate::server::Limits;
 use crate::settings::Settings;
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
-use crate::store::{DirectoryLock, EmbeddedStore};
+use crate::store::{self, DirectoryLock, EmbeddedStore, Vitals};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
@@ -61,9 +61,16 @@ pub(super) async fn proxy(
     }
     let (attempts, sightings) =
         Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone());
+    let store = Arc::new(store);
+    let watched = store::watch(
+        Arc::clone(&store),
+        report_vitals(Arc::clone(&metrics)),
+        tasks.shutdown(),
+    );
+    tasks.spawn("store watch", watched);
     let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
-            Arc::new(store),
+            store,
             settings.chains.clone(),
             settings.guard.level_gap,
             node_head,
@@ -101,6 +108,16 @@ fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -
             .get_or_create(&labels)
             .observe(seconds);
     })
+}
+
+fn report_vitals(metrics: Arc<Metrics>) -> impl Fn(Vitals) + Send {
+    move |vitals| {
+        if let Some(free) = vitals.free {
+            metrics
+                .state_free_bytes
+                .set(i64::try_from(free).unwrap_or(i64::MAX));
+        }
+    }
 }
 
 fn load_cache(settings: &Settings) -> MetadataCache {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::account::{Account, AccountState};
 use super::store::{Answer, Change, Raise, StoreError};
 use super::watermark::{
-    Candidate, Raised, Record, Slot, SlotText, Stream, StreamState, Verdict, decide,
+    Candidate, Raised, Record, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
 };
 
 /// The contents of a store, or the part of them that some operations need.
@@ -60,6 +60,39 @@ impl Book {
             "this watermark store was sealed at {at} because its keys moved elsewhere; it never signs \
              again"
         ))
+    }
+
+    /// Whether `other` holds all that this one holds: every floor at least as high, every row that `other`
+    /// does not refuse by its floor alone, every stop, halt and seal.
+    #[must_use]
+    pub fn is_kept_by(&self, other: &Self) -> bool {
+        let streams = self.streams.iter().all(|(stream, state)| {
+            let Some(theirs) = other.streams.get(stream) else {
+                return false;
+            };
+            let row_kept = |position, row: &Row| match theirs.rows.get(position) {
+                Some(there) => {
+                    let same = (there.digest, there.scheme) == (row.digest, row.scheme);
+                    same && (row.record.is_none() || there.record == row.record)
+                }
+                // Pruned, or ended by a raise: the floor refuses it.
+                None => row.record.is_none() || theirs.floor > state.floor,
+            };
+            theirs.floor >= state.floor
+                && state
+                    .rows
+                    .iter()
+                    .all(|(position, row)| row_kept(position, row))
+        });
+        let accounts = self.accounts.iter().all(|(account, state)| {
+            let none = AccountState::default();
+            let theirs = other.accounts.get(account).unwrap_or(&none);
+            let stop_kept = state
+                .stop_at
+                .is_none_or(|stop| theirs.stop_at.is_some_and(|there| there <= stop));
+            stop_kept && (state.halt.is_none() || state.halt == theirs.halt)
+        });
+        streams && accounts && (self.sealed.is_none() || self.sealed == other.sealed)
     }
 
     /// Claims a slot.

@@ -2,7 +2,9 @@
 //! commit of them all, publishes them to memory, and only then answers.
 //!
 //! A failed commit leaves the truth unknown (pages may look clean and not be on the disk), so nothing
-//! is committed after it: the thread goes on answering "unavailable" until the process starts anew.
+//! is committed after it: the thread goes on answering "unavailable" until the process starts anew. Only
+//! a full disk is left without a new process, and by the same steps: the file is copied, synced, renamed and
+//! read, and what was promised must all be in it.
 
 use std::sync::{Arc, RwLock};
 
@@ -12,6 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{Account, Answer, Book, Candidate, Change, Record, StoreError, Stream, Touched};
 
+use super::ailment::{Cure, Health, is_full};
+use super::embedded::Loaded;
+use super::place::Place;
+use super::pulse::Pulse;
 use super::tables;
 
 /// Operations that may wait for the committer.
@@ -28,7 +34,12 @@ pub(super) enum Operation {
     Claim(Candidate, Timestamp, Reply<Answer>),
     Record(Candidate, Record, Reply<Record>),
     Amend(Vec<Change>, Timestamp, Reply<()>),
+    /// Try to come back from a full disk.
+    Recover,
 }
+
+/// Opens the store's file anew, as a new process does.
+pub(super) type Reopen = Box<dyn Fn() -> Result<Loaded, String> + Send>;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -37,6 +48,7 @@ enum Pending {
     Claim(Reply<Answer>, Result<Answer, StoreError>),
     Record(Reply<Record>, Result<Record, StoreError>),
     Amend(Reply<()>),
+    Nothing,
 }
 
 /// The changes of one batch, over the state that memory shows.
@@ -47,15 +59,20 @@ struct Overlay {
 }
 
 pub(super) struct Committer {
-    pub(super) database: Database,
+    /// Absent after a failed commit: what it would show next is not to be trusted.
+    pub(super) database: Option<Database>,
     pub(super) memory: Memory,
-    pub(super) refusing: Arc<RwLock<Option<String>>>,
+    pub(super) health: Health,
+    pub(super) pulse: Pulse,
+    /// Files that must be where they were when the store was opened.
+    pub(super) places: Vec<Place>,
+    pub(super) reopen: Reopen,
     pub(super) on_commit: OnCommit,
 }
 
 impl Committer {
     /// Serves the queue until all its senders are gone. Blocking: has a thread of its own.
-    pub(super) fn run(&self, mut queue: mpsc::Receiver<Operation>) {
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Operation>) {
         while let Some(first) = queue.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < BATCH {
@@ -68,10 +85,17 @@ impl Committer {
         }
     }
 
-    fn commit_batch(&self, batch: Vec<Operation>) {
+    fn commit_batch(&mut self, batch: Vec<Operation>) {
         let mut overlay = Overlay::default();
         overlay.book.sealed = read(&self.memory).sealed;
-        let refusing = read(&self.refusing).clone();
+        let (recover, batch): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|operation| matches!(operation, Operation::Recover));
+        if !recover.is_empty() {
+            self.recover();
+        }
+        self.look_at_places();
+        let refusing = self.health.reason();
         let mut pending = Vec::with_capacity(batch.len());
         for operation in batch {
             if let Some(reason) = &refusing {
@@ -81,12 +105,9 @@ impl Committer {
             }
         }
         if let Err(error) = self.make_durable(&overlay) {
-            let reason = format!(
-                "the watermark store failed to commit ({error}); nothing is signed until the process \
-                 is restarted on a healthy disk"
-            );
-            tracing::error!(error = %error, "store refuses to sign");
-            *write(&self.refusing) = Some(reason.clone());
+            // Whatever it shows from now on, it is not known to be on the disk.
+            self.database = None;
+            let reason = self.fall_ill(&error);
             for answer in pending {
                 answer.unknown(&reason);
             }
@@ -129,7 +150,61 @@ impl Committer {
                 }
                 Pending::Amend(reply)
             }
+            Operation::Recover => Pending::Nothing,
         }
+    }
+
+    fn fall_ill(&self, error: &redb::Error) -> String {
+        let full = is_full(error);
+        let (cure, until) = if full {
+            (Cure::Space, "there is space again")
+        } else {
+            (Cure::Restart, "the process is restarted on a healthy disk")
+        };
+        let reason = format!(
+            "the watermark store failed to commit ({error}); nothing is signed until {until}"
+        );
+        self.health.fall_ill(reason.clone(), cure);
+        reason
+    }
+
+    /// Before each commit: a commit to a file that has no name any more is lost with the process.
+    fn look_at_places(&self) {
+        match self.places.iter().try_for_each(Place::check) {
+            Ok(()) => self.health.recover(Cure::Return),
+            Err(reason) => self.health.fall_ill(reason, Cure::Return),
+        }
+    }
+
+    /// Opens the file anew after the disk was full.
+    fn recover(&mut self) {
+        if self.health.ailment().map(|ailment| ailment.cure) != Some(Cure::Space) {
+            return;
+        }
+        let Loaded {
+            database,
+            book,
+            places,
+            ..
+        } = match (self.reopen)() {
+            Ok(loaded) => loaded,
+            Err(reason) => {
+                tracing::debug!(reason, "store not recovered yet");
+                return;
+            }
+        };
+        if !read(&self.memory).is_kept_by(&book) {
+            let reason = "after the disk was full the watermark store had lost what it had promised; \
+                          nothing is signed any more, set new watermarks above everything ever signed";
+            self.health.fall_ill(reason.to_owned(), Cure::Restart);
+            return;
+        }
+        *write(&self.memory) = book;
+        self.database = Some(database);
+        self.places
+            .retain(|place| !places.iter().any(|new| new.is_of(place)));
+        self.places.extend(places);
+        self.health.recover(Cure::Space);
     }
 
     /// Brings the stream and its key into the overlay, unless they are there.
@@ -157,13 +232,14 @@ impl Committer {
         if touched.is_empty() {
             return Ok(());
         }
-        let begun = tokio::time::Instant::now();
-        let mut transaction = self.database.begin_write()?;
+        let database = self.database.as_ref().ok_or(redb::Error::PreviousIo)?;
+        let beat = self.pulse.begin();
+        let mut transaction = database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         transaction.set_two_phase_commit(true);
         tables::write(&transaction, book, touched)?;
         transaction.commit()?;
-        (self.on_commit)(begun.elapsed().as_secs_f64());
+        (self.on_commit)(beat.elapsed().as_secs_f64());
         Ok(())
     }
 }
@@ -175,6 +251,7 @@ fn answer_unavailable(operation: Operation, reason: &str) {
         Operation::Claim(_, _, reply) => drop(reply.send(Err(error()))),
         Operation::Record(_, _, reply) => drop(reply.send(Err(error()))),
         Operation::Amend(_, _, reply) => drop(reply.send(Err(error()))),
+        Operation::Recover => {}
     }
 }
 
@@ -184,6 +261,7 @@ impl Pending {
             Self::Claim(reply, answer) => drop(reply.send(answer)),
             Self::Record(reply, answer) => drop(reply.send(answer)),
             Self::Amend(reply) => drop(reply.send(Ok(()))),
+            Self::Nothing => {}
         }
     }
 
@@ -194,6 +272,7 @@ impl Pending {
             Self::Claim(reply, _) => drop(reply.send(Err(error))),
             Self::Record(reply, _) => drop(reply.send(Err(error))),
             Self::Amend(reply) => drop(reply.send(Err(error))),
+            Self::Nothing => {}
         }
     }
 }

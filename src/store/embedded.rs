@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{
@@ -21,10 +20,14 @@ use crate::guard::{
 };
 use crate::tezos::{ChainId, PublicKeyHash};
 
-use super::committer::{Committer, Memory, OnCommit, Operation, QUEUE, Reply, read, write};
+use super::ailment::{Ailment, Cure, Health};
+use super::committer::{Committer, Memory, OnCommit, Operation, QUEUE, Reopen, Reply, read, write};
 use super::lock::DirectoryLock;
-use super::{file, owner};
-use disk::{Loaded, create_file, new_lineage, read_file};
+use super::owner;
+use super::pulse::Pulse;
+use super::watch::Vitals;
+pub(super) use disk::Loaded;
+use disk::{create_file, new_lineage};
 
 const STORE_FILE: &str = "watermarks.redb";
 
@@ -32,7 +35,8 @@ const STORE_FILE: &str = "watermarks.redb";
 pub struct EmbeddedStore {
     pin: Option<String>,
     memory: Memory,
-    refusing: Arc<RwLock<Option<String>>>,
+    health: Health,
+    pulse: Pulse,
     lineage: RwLock<Option<String>>,
     /// Present once there is a store file.
     queue: RwLock<Option<mpsc::Sender<Operation>>>,
@@ -83,7 +87,8 @@ impl EmbeddedStore {
             lock,
             pin,
             memory: Arc::default(),
-            refusing: Arc::default(),
+            health: Health::default(),
+            pulse: Pulse::default(),
             lineage: RwLock::new(None),
             queue: RwLock::new(None),
             committer: Mutex::default(),
@@ -91,8 +96,7 @@ impl EmbeddedStore {
         };
         let mut committer = store.committer();
         if let Err(reason) = store.load_if_any(&mut committer) {
-            tracing::error!(reason, "store refuses to sign");
-            *write(&store.refusing) = Some(reason);
+            store.health.fall_ill(reason, Cure::Restart);
         }
         drop(committer);
         store
@@ -122,56 +126,42 @@ impl EmbeddedStore {
     }
 
     fn load(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
-        let path = self.path();
-        let damaged = |what: &str| {
-            format!(
-                "the watermark store {} cannot be used: {what}; restore it or move it away and set new \
-                 watermarks above everything ever signed",
-                path.display()
-            )
-        };
-        file::rewrite(&path).map_err(|error| {
-            // Moving away a store that is only unreadable would be the way to a second signature.
-            if error.kind() == std::io::ErrorKind::PermissionDenied {
-                let remedy = owner::remedy(&error, self.lock.directory());
-                format!(
-                    "the watermark store {} cannot be read: {error}{remedy}",
-                    path.display()
-                )
-            } else {
-                damaged(&error.to_string())
-            }
-        })?;
-        // A damaged file can make the database panic; that must not take the metadata down with it.
-        let read = || read_file(&path, |_, _| Ok(()));
-        let Loaded {
-            database,
-            lineage,
-            book,
-        } = catch_unwind(AssertUnwindSafe(read))
-            .map_err(|_| damaged("the database panicked on it"))?
-            .map_err(|reason| damaged(&reason))?;
-        *write(&self.lineage) = Some(lineage.clone());
-        *write(&self.memory) = book;
+        let loaded = disk::open_durably(&self.path(), self.lock.directory())?;
+        *write(&self.lineage) = Some(loaded.lineage.clone());
+        *write(&self.memory) = loaded.book.clone();
         if let Some(pin) = &self.pin
-            && *pin != lineage
+            && *pin != loaded.lineage
         {
             return Err(format!(
-                "the watermark store {} has lineage {lineage} but state.lineage demands {pin}: this is \
+                "the watermark store {} has lineage {} but state.lineage demands {pin}: this is \
                  another store; mount the right volume or correct state.lineage",
-                path.display()
+                self.path().display(),
+                loaded.lineage
             ));
         }
-        *committer = Some(self.start_committer(database)?);
+        let (path, directory) = (self.path(), self.lock.directory().to_owned());
+        let lineage = loaded.lineage.clone();
+        let reopen = move || {
+            let again = disk::open_durably(&path, &directory)?;
+            let same = again.lineage == lineage;
+            same.then_some(again)
+                .ok_or_else(|| "it is another store now".to_owned())
+        };
+        *committer = Some(self.start_committer(loaded, Box::new(reopen))?);
         Ok(())
     }
 
-    fn start_committer(&self, database: Database) -> Result<JoinHandle<()>, String> {
+    fn start_committer(&self, loaded: Loaded, reopen: Reopen) -> Result<JoinHandle<()>, String> {
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let mut places = loaded.places;
+        places.push(self.lock.place().clone());
         let committer = Committer {
-            database,
+            database: Some(loaded.database),
             memory: Arc::clone(&self.memory),
-            refusing: Arc::clone(&self.refusing),
+            health: self.health.clone(),
+            pulse: self.pulse.clone(),
+            places,
+            reopen,
             on_commit: Arc::clone(&self.on_commit),
         };
         let thread = std::thread::Builder::new()
@@ -197,7 +187,7 @@ impl EmbeddedStore {
         let failed = |error: String| {
             StoreError::Unavailable(format!("cannot create {}: {error}", self.path().display()))
         };
-        if let Some(reason) = read(&self.refusing).clone() {
+        if let Some(reason) = self.health.reason() {
             return Err(StoreError::Unavailable(reason));
         }
         let lineage = new_lineage().map_err(failed)?;
@@ -206,10 +196,36 @@ impl EmbeddedStore {
         self.load(&mut committer).map_err(StoreError::Unavailable)
     }
 
+    /// What the watch sees. Blocking.
+    pub(super) fn vitals(&self) -> Vitals {
+        let volume = nix::sys::statvfs::statvfs(self.lock.directory());
+        let free = volume.map(|volume| {
+            let blocks: u64 = volume.blocks_available();
+            blocks.saturating_mul(volume.fragment_size())
+        });
+        Vitals {
+            free: free.ok(),
+            slowest: self.pulse.take_slowest(),
+        }
+    }
+
+    /// Lets the committer look whether a full disk has space again, and whether its files are in place.
+    pub(super) fn try_recover(&self) {
+        if let Some(queue) = &*read(&self.queue) {
+            // A full queue means that the committer is busy enough to see for itself.
+            drop(queue.try_send(Operation::Recover));
+        }
+    }
+
     async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
         let gone = || StoreError::Unavailable("the watermark committer has ended".to_owned());
-        if let Some(reason) = read(&self.refusing).clone() {
-            return Err(StoreError::Unavailable(reason));
+        match self.health.ailment() {
+            // The committer sees by itself when the file is back.
+            None
+            | Some(Ailment {
+                cure: Cure::Return, ..
+            }) => {}
+            Some(Ailment { reason, .. }) => return Err(StoreError::Unavailable(reason)),
         }
         let queue = read(&self.queue).clone().ok_or_else(gone)?;
         let (reply, answer) = oneshot::channel();
@@ -276,7 +292,7 @@ impl WatermarkStore for EmbeddedStore {
             let memory = read(&self.memory);
             (memory.sealed, memory.seal_sentence())
         };
-        let reason = read(&self.refusing).clone().or(sentence);
+        let reason = self.health.reason().or(sentence);
         let condition = match (&reason, &*read(&self.queue)) {
             (Some(_), _) => Condition::Refusing,
             (None, None) => Condition::Absent,

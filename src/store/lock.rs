@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::owner;
+use super::place::Place;
 
 /// Name of the lock file in the state directory.
 const LOCK_FILE: &str = "lock";
@@ -67,6 +68,7 @@ fn open(directory: &Path) -> io::Result<File> {
 #[derive(Debug)]
 pub struct DirectoryLock {
     _file: File,
+    place: Place,
     directory: PathBuf,
 }
 
@@ -98,6 +100,8 @@ impl DirectoryLock {
         };
         match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file)) {
             Ok(_) => Ok(Self {
+                place: Place::of_open(&directory.join(LOCK_FILE), &file)
+                    .map_err(|error| failed(error.to_string()))?,
                 _file: file,
                 directory: directory.to_owned(),
             }),
@@ -106,6 +110,11 @@ impl DirectoryLock {
             }),
             Err(error) => Err(failed(error.to_string())),
         }
+    }
+
+    /// Where the lock's file is; another one there would let a second process in.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The locked directory.

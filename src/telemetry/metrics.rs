@@ -141,6 +141,8 @@ metrics! {
         "held_requests", "Sign requests that wait for a path";
     cache_requests: Family<label::Result, Counter> = Family::default(),
         "cache_requests", "Metadata requests, by how they were answered";
+    state_free_bytes: Gauge = Gauge::default(),
+        "state_free_bytes", "Free space on the volume of the state directory";
     foreign_signatures: Counter = Counter::default(),
         "foreign_signatures", "Slots for which a signer had signed bytes that this proxy never sent";
     unreleased_signatures: Counter = Counter::default(),

@@ -3,6 +3,7 @@
 //! Opening repairs what a crash left and checks every page against its checksum. What cannot be read in
 //! full is an error in words; nothing is guessed and nothing skipped.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use redb::Database;
@@ -10,6 +11,7 @@ use redb::backends::FileBackend;
 
 use crate::guard::Book;
 
+use super::super::place::Place;
 use super::super::tables::{self, FORMAT, Identity};
 use super::super::{file, owner};
 
@@ -17,15 +19,51 @@ use super::super::{file, owner};
 const CACHE_BYTES: usize = 4 << 20;
 
 /// An open store.
-pub(super) struct Loaded {
-    pub(super) database: Database,
-    pub(super) lineage: String,
-    pub(super) book: Book,
+pub(in crate::store) struct Loaded {
+    pub(in crate::store) database: Database,
+    pub(in crate::store) lineage: String,
+    pub(in crate::store) book: Book,
+    /// Where its file is, if it has one.
+    pub(in crate::store) places: Vec<Place>,
+}
+
+/// Copies the store's file, syncs it and its directory, and reads the copy; see [`file::rewrite`].
+///
+/// # Errors
+/// What is wrong with the store, and what to do.
+pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Loaded, String> {
+    let damaged = |what: &str| {
+        format!(
+            "the watermark store {} cannot be used: {what}; restore it or move it away and set new \
+             watermarks above everything ever signed",
+            path.display()
+        )
+    };
+    file::rewrite(path).map_err(|error| {
+        // Moving away a store that is only unreadable would be the way to a second signature.
+        if error.kind() == std::io::ErrorKind::PermissionDenied {
+            let remedy = owner::remedy(&error, directory);
+            format!(
+                "the watermark store {} cannot be read: {error}{remedy}",
+                path.display()
+            )
+        } else {
+            damaged(&error.to_string())
+        }
+    })?;
+    let place = Place::of(path).map_err(|error| damaged(&error.to_string()))?;
+    // A damaged file can make the database panic; that must not take the metadata down with it.
+    let read = || read_file(path, |_, _| Ok(()));
+    let mut loaded = catch_unwind(AssertUnwindSafe(read))
+        .map_err(|_| damaged("the database panicked on it"))?
+        .map_err(|reason| damaged(&reason))?;
+    loaded.places.push(place);
+    Ok(loaded)
 }
 
 /// Opens and reads the store; `before_migration` is called with what an older store holds, before the
 /// file is brought to the present format.
-pub(super) fn read_file(
+fn read_file(
     path: &Path,
     before_migration: impl FnOnce(&Identity, &Book) -> Result<(), String>,
 ) -> Result<Loaded, String> {
@@ -54,6 +92,7 @@ pub(super) fn read_database(
         database,
         lineage: identity.lineage,
         book,
+        places: Vec::new(),
     })
 }
 

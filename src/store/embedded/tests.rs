@@ -37,15 +37,21 @@ fn open(folder: &tempfile::TempDir) -> EmbeddedStore {
 
 /// A store over a database that is not in the folder; only its lock is.
 fn open_over(folder: &tempfile::TempDir, database: Database) -> EmbeddedStore {
+    open_over_with(folder, database, || Err("still full".to_owned()))
+}
+
+/// The same; `reopen` is asked after the disk was full.
+fn open_over_with(
+    folder: &tempfile::TempDir,
+    database: Database,
+    reopen: impl Fn() -> Result<Loaded, String> + Send + 'static,
+) -> EmbeddedStore {
     let store = open(folder);
-    let Loaded {
-        database,
-        lineage,
-        book,
-    } = read_database(database, |_, _| Ok(())).unwrap();
-    *write(&store.lineage) = Some(lineage);
-    *write(&store.memory) = book;
-    *store.committer() = Some(store.start_committer(database).unwrap());
+    let reopen = Box::new(reopen);
+    let loaded = read_database(database, |_, _| Ok(())).unwrap();
+    *write(&store.lineage) = Some(loaded.lineage.clone());
+    *write(&store.memory) = loaded.book.clone();
+    *store.committer() = Some(store.start_committer(loaded, reopen).unwrap());
     store
 }
 

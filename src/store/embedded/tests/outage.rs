@@ -67,7 +67,7 @@ async fn fail_at(fault: Fault) -> bool {
     assert_eq!(report.condition, Condition::Refusing);
     let reason = report.reason.unwrap();
     assert!(reason.contains("failed to commit"), "{reason}");
-    assert!(reason.contains("restarted"), "{reason}");
+    assert!(reason.contains("nothing is signed until"), "{reason}");
     // A start over what the disk shows now finds all that was promised.
     let left = device.bytes();
     drop((guard, store));
@@ -121,4 +121,129 @@ fn a_failed_commit_fails_every_claim_that_shared_it() {
             assert_eq!(store.lookup(&candidate.slot), None);
         }
     });
+}
+
+#[test]
+fn after_a_full_disk_the_store_comes_back_with_all_it_promised_once_there_is_space() {
+    let folder = crate::fixture::folder();
+    block_on(async {
+        let device = device_with_store();
+        let again = device.clone();
+        let reopen = move || read_database(database_on(&again).unwrap(), |_, _| Ok(()));
+        let store = open_over_with(&folder, database_on(&device).unwrap(), reopen);
+        raise_all(&store).await;
+        let (signed, fresh) = (ask(at(101, 0), 1), ask(at(102, 0), 1));
+        let claimed = store.claim(signed, second(1_000)).await;
+        assert_eq!(claimed, Ok(Answer::Permit));
+        store.record(signed, record(7)).await.unwrap();
+        device.set_fault(Fault::Write(0));
+        let unknown = store.claim(fresh, second(1_000)).await;
+        assert!(
+            matches!(unknown, Err(StoreError::Unknown(_))),
+            "{unknown:?}"
+        );
+        let reason = store.report().reason.unwrap();
+        assert!(reason.contains("until there is space again"), "{reason}");
+        let refused = store.claim(fresh, second(1_000)).await;
+        assert_eq!(refused, Err(StoreError::Unavailable(reason)));
+        assert_eq!(store.lookup(&signed.slot).unwrap().record, Some(record(7)));
+        // There is space, but nobody has looked: it goes on refusing.
+        device.set_fault(Fault::Nothing);
+        assert_eq!(store.report().condition, Condition::Refusing);
+        store.try_recover();
+        // The committer does one thing after the other.
+        let halt = crate::guard::Halt::new(second(1_000), String::new());
+        let account = signed.slot.stream.into();
+        let queue = read(&store.queue).clone().unwrap();
+        let (reply, answer) = oneshot::channel();
+        let change = vec![Change::Halt { account, halt }, Change::Resume { account }];
+        let operation = Operation::Amend(change, second(1_000), reply);
+        queue.send(operation).await.ok().unwrap();
+        answer.await.unwrap().unwrap();
+        assert_eq!(store.report().condition, Condition::Ready);
+        assert_eq!(
+            store.claim(signed, second(1_000)).await,
+            Ok(Answer::Recorded(record(7)))
+        );
+        let answer = store.claim(fresh, second(1_000)).await.unwrap();
+        assert!(
+            matches!(answer, Answer::Permit | Answer::InFlight { .. }),
+            "{answer:?}"
+        );
+        let other = store
+            .claim(ask(at(101, 0), 2), second(1_000))
+            .await
+            .unwrap();
+        assert!(matches!(other, Answer::Refused(_)), "{other:?}");
+    });
+}
+
+#[test]
+fn a_store_that_comes_back_with_less_than_it_promised_stays_refused() {
+    let folder = crate::fixture::folder();
+    block_on(async {
+        let device = device_with_store();
+        let empty = device.bytes();
+        let reopen = move || {
+            let rolled_back = Device::holding(empty.clone());
+            read_database(database_on(&rolled_back).unwrap(), |_, _| Ok(()))
+        };
+        let store = open_over_with(&folder, database_on(&device).unwrap(), reopen);
+        raise_all(&store).await;
+        device.set_fault(Fault::Write(0));
+        let unknown = store.claim(ask(at(102, 0), 1), second(1_000)).await;
+        assert!(
+            matches!(unknown, Err(StoreError::Unknown(_))),
+            "{unknown:?}"
+        );
+        device.set_fault(Fault::Nothing);
+        store.try_recover();
+        let queue = read(&store.queue).clone().unwrap();
+        let (reply, answer) = oneshot::channel();
+        let operation = Operation::Claim(ask(at(102, 0), 1), second(1_000), reply);
+        queue.send(operation).await.ok().unwrap();
+        let refused = answer.await.unwrap();
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable(_))),
+            "{refused:?}"
+        );
+        let reason = store.report().reason.unwrap();
+        assert!(reason.contains("had lost what it had promised"), "{reason}");
+    });
+}
+
+#[tokio::test]
+async fn a_store_whose_file_is_moved_away_refuses_until_it_is_back() {
+    let folder = crate::fixture::folder();
+    let store = open(&folder);
+    raise_all(&store).await;
+    let (path, aside) = (
+        folder.path().join(STORE_FILE),
+        folder.path().join("aside.redb"),
+    );
+    for (name, said) in [
+        (STORE_FILE, "was removed or moved"),
+        ("lock", "was removed"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::rename(&path, &aside).unwrap();
+        let refused = store.claim(ask(at(101, 0), 1), second(1_000)).await;
+        let Err(StoreError::Unavailable(reason)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(reason.contains(said), "{reason}");
+        assert_eq!(store.report().condition, Condition::Refusing);
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    let answer = store.claim(ask(at(101, 0), 1), second(1_000)).await;
+    assert_eq!(answer, Ok(Answer::Permit));
+    assert_eq!(store.report().condition, Condition::Ready);
+    // A copy in its place, as a restored backup would be, is not it.
+    std::fs::copy(&path, &aside).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
+    let refused = store.claim(ask(at(102, 0), 1), second(1_000)).await;
+    let Err(StoreError::Unavailable(reason)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(reason.contains("was replaced by another file"), "{reason}");
 }

@@ -1,0 +1,71 @@
+//! Why a store refuses, and what cures it.
+
+use std::io;
+use std::sync::{Arc, RwLock};
+
+use super::committer::{read, write};
+
+/// What lets the store sign again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cure {
+    /// A new process, on a healthy disk or with the operator's word.
+    Restart,
+    /// Space on the volume: then the file is opened anew, as a new process would.
+    Space,
+    /// The file in its place again: nothing was written meanwhile.
+    Return,
+}
+
+/// Why nothing is claimed or recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ailment {
+    /// A sentence, with the remedy.
+    pub(super) reason: String,
+    pub(super) cure: Cure,
+}
+
+/// The ailment of a store, if it has one; shared by all who ask it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health(Arc<RwLock<Option<Ailment>>>);
+
+impl Health {
+    pub(super) fn ailment(&self) -> Option<Ailment> {
+        read(&self.0).clone()
+    }
+
+    pub(super) fn reason(&self) -> Option<String> {
+        self.ailment().map(|ailment| ailment.reason)
+    }
+
+    /// Falls ill, and says so once. What needs a restart stays what it is.
+    pub(super) fn fall_ill(&self, reason: String, cure: Cure) {
+        let mut health = write(&self.0);
+        if health
+            .as_ref()
+            .is_some_and(|old| old.cure == Cure::Restart || old.reason == reason)
+        {
+            return;
+        }
+        tracing::error!(reason, "store refuses to sign");
+        *health = Some(Ailment { reason, cure });
+    }
+
+    /// Recovers from what `cure` cures, and says so.
+    pub(super) fn recover(&self, cure: Cure) {
+        let mut health = write(&self.0);
+        if let Some(ailment) = health.take_if(|ailment| ailment.cure == cure) {
+            tracing::info!(was = ailment.reason, "store signs again");
+        }
+    }
+}
+
+/// Whether an error says that the volume is full.
+pub(super) fn is_full(error: &redb::Error) -> bool {
+    let redb::Error::Io(error) = error else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

@@ -11,6 +11,7 @@ pub mod tezos;
 pub mod time;
 
 pub mod guard;
+pub mod transfer;
 
 pub mod signer;
 pub mod store;

@@ -1,0 +1,214 @@
+//! The one JSON format of watermarks: what `watermark export` prints and every part of this program that
+//! saves watermarks aside writes. `docs/watermarks.schema.json` says the same to other programs.
+//!
+//! The document holds floors, stops and halts, and not the claims and signatures below them: whoever imports
+//! it signs above its floors only, so it needs no more. The checksum finds files that were cut or changed by
+//! mistake; it protects against no one who means to change them.
+
+mod write;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::guard::Halt;
+use crate::tezos::{ChainId, ConsensusKind, Level, Position, PublicKeyHash};
+
+use super::canonical::checksum;
+use super::json::Json;
+use super::reader::{Fields, Place, ReadError};
+
+/// The value of the field `format`.
+const FORMAT: &str = "signer-proxy watermarks";
+/// The value of the field `version`.
+const VERSION: u32 = 1;
+
+/// The watermarks of one store at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The identity of the store that they are from.
+    pub lineage: String,
+    /// When the document was made.
+    pub created: Timestamp,
+    /// Since when the store signs nothing any more; absent means that it may still sign.
+    pub sealed: Option<Timestamp>,
+    /// All accounts, each once.
+    pub accounts: Vec<DocumentAccount>,
+}
+
+/// The watermarks of one key on one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentAccount {
+    /// The chain.
+    pub chain: ChainId,
+    /// The key.
+    pub key: PublicKeyHash,
+    /// The level above which this store never signs.
+    pub stop_at: Option<Level>,
+    /// Why signing with the key was halted.
+    pub halted: Option<Halted>,
+    /// One for each kind that has a watermark.
+    pub watermarks: Vec<Mark>,
+}
+
+/// A halt that stood when the document was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halted {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<Halt> for Halted {
+    fn from(Halt { at, reason }: Halt) -> Self {
+        Self { at, reason }
+    }
+}
+
+/// One watermark: nothing at or below it may be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The kind.
+    pub kind: ConsensusKind,
+    /// The position; round 1000 bars the whole level.
+    pub position: Position,
+    /// When it last rose.
+    pub since: Timestamp,
+}
+
+impl Document {
+    /// Reads a document. `file` is its name in errors.
+    ///
+    /// # Errors
+    /// [`ReadError`] for anything but a document of this format, whole and unchanged.
+    pub fn read(file: &str, text: &[u8]) -> Result<Self, ReadError> {
+        let json = Json::parse(text)
+            .map_err(|error| ReadError::whole(file, format!("not JSON: {error}")))?;
+        Self::from_json(file, &json)
+    }
+
+    /// Whether `json` says of itself that it is one.
+    pub(super) fn is_meant(json: &Json) -> bool {
+        matches!(json, Json::Object(fields) if fields.iter().any(|(name, _)| name == "format"))
+    }
+
+    pub(super) fn from_json(file: &str, json: &Json) -> Result<Self, ReadError> {
+        let root = Place::root(file, json);
+        check_version(&root)?;
+        let fields = root.object(&[
+            "format", "version", "lineage", "created", "sealed", "accounts", "checksum",
+        ])?;
+        check_sum(&fields)?;
+        let lineage = fields.required("lineage")?;
+        if lineage.text()?.is_empty() {
+            return Err(lineage.error("an empty text is not the lineage of a store"));
+        }
+        let mut accounts = Vec::new();
+        let mut seen = BTreeSet::new();
+        for place in fields.required("accounts")?.list()? {
+            let account = account(place.clone())?;
+            if !seen.insert((account.chain, account.key)) {
+                let (chain, key) = (account.chain, account.key);
+                return Err(place.error(format!("{key} on {chain} stands twice")));
+            }
+            accounts.push(account);
+        }
+        Ok(Self {
+            lineage: lineage.text()?.to_owned(),
+            created: fields.required("created")?.time()?,
+            sealed: match fields.required("sealed")?.nullable() {
+                Some(place) => Some(place.time()?),
+                None => None,
+            },
+            accounts,
+        })
+    }
+}
+
+/// Format and version come first: of a newer version nothing else can be said.
+fn check_version(root: &Place<'_>) -> Result<(), ReadError> {
+    let entries = root.entries()?;
+    let find = |wanted: &str| {
+        let found = entries.iter().find(|(name, _)| *name == wanted);
+        found
+            .map(|(_, place)| place)
+            .ok_or_else(|| root.error(format!("the field {wanted} is missing")))
+    };
+    let format = find("format")?;
+    if format.text()? != FORMAT {
+        return Err(format.error(format!("only {FORMAT:?} can be read here")));
+    }
+    let version = find("version")?;
+    match version.number()? {
+        VERSION => Ok(()),
+        other => Err(version.error(format!(
+            "version {other} of the format is not known, this program reads version {VERSION}; use the \
+             program that wrote it, or a newer one"
+        ))),
+    }
+}
+
+fn check_sum(fields: &Fields<'_>) -> Result<(), ReadError> {
+    let place = fields.required("checksum")?;
+    let (says, is) = (
+        place.text()?,
+        checksum(fields.all(), "checksum").to_string(),
+    );
+    if says == is {
+        return Ok(());
+    }
+    Err(place.error(format!(
+        "the content was changed after it was written: its checksum is {is}, not {says:.64}; export it \
+         again, or, if the change is meant, write the first of the two here"
+    )))
+}
+
+fn account(place: Place<'_>) -> Result<DocumentAccount, ReadError> {
+    let fields = place.object(&["chain", "key", "stop-at", "halted", "watermarks"])?;
+    let mut watermarks: Vec<Mark> = Vec::new();
+    for place in fields.required("watermarks")?.list()? {
+        let mark = mark(place.clone())?;
+        if watermarks.iter().any(|other| other.kind == mark.kind) {
+            return Err(place.error(format!("{} stands twice", mark.kind)));
+        }
+        watermarks.push(mark);
+    }
+    Ok(DocumentAccount {
+        chain: fields.required("chain")?.chain()?,
+        key: fields.required("key")?.key()?,
+        stop_at: match fields.required("stop-at")?.nullable() {
+            Some(place) => Some(place.level()?),
+            None => None,
+        },
+        halted: match fields.required("halted")?.nullable() {
+            Some(place) => Some(halted(place)?),
+            None => None,
+        },
+        watermarks,
+    })
+}
+
+fn halted(place: Place<'_>) -> Result<Halted, ReadError> {
+    let fields = place.object(&["at", "reason"])?;
+    Ok(Halted {
+        at: fields.required("at")?.time()?,
+        reason: fields.required("reason")?.text()?.to_owned(),
+    })
+}
+
+fn mark(place: Place<'_>) -> Result<Mark, ReadError> {
+    let fields = place.object(&["kind", "level", "round", "since"])?;
+    Ok(Mark {
+        kind: fields.required("kind")?.kind()?,
+        position: Position::new(
+            fields.required("level")?.level()?,
+            fields.required("round")?.round()?,
+        ),
+        since: fields.required("since")?.time()?,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -63,6 +63,8 @@ pub struct State {
     pub directory: PathBuf,
     /// `lineage`: optional pin of the store's identity.
     pub lineage: Option<String>,
+    /// `witness`: a file on another volume that follows the floors.
+    pub witness: Option<PathBuf>,
 }
 
 /// `[node]`

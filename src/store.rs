@@ -11,8 +11,9 @@ mod place;
 mod pulse;
 mod tables;
 mod watch;
+mod witness;
 
-pub use embedded::EmbeddedStore;
+pub use embedded::{Accepted, EmbeddedStore, Trust};
 pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
 pub use watch::{Vitals, watch};

@@ -198,7 +198,6 @@ fn keys_of_later_versions_are_refused_as_such() {
             "[[signer]]\ndeep-probe = { path = \"/x\" }",
             "signer[0].deep-probe",
         ),
-        ("[state]\nwitness = \"/x\"", "state.witness"),
     ];
     for (text, key) in cases {
         let found = lines(read(text));
@@ -348,4 +347,19 @@ fn syntax_errors_do_not_hide_other_problems_nor_invent_missing_keys() {
     let first = report.findings[0].to_string();
     assert!(first.starts_with("c.toml:2: not valid TOML: "), "{first}");
     assert!(first.ends_with("; put text in double quotes"), "{first}");
+}
+
+#[test]
+fn a_witness_beside_what_it_is_to_witness_is_refused() {
+    let text = "[state]\ndirectory = \"/var/lib/p\"\nwitness = \"/var/lib/p/witness\"\n\
+        [[signer]]\nname = \"a\"\n[[signer.path]]\nurl = \"http://127.0.0.1:1\"\n";
+    let found = lines(read(text));
+    assert_eq!(
+        found,
+        [
+            "c.toml:3: state.witness = \"/var/lib/p/witness\": is in the state directory, and would go back \
+             together with it; name a file on another volume"
+        ]
+    );
+    assert!(read(&text.replace("/var/lib/p/witness", "/var/lib/other")).is_ok());
 }

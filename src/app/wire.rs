@@ -13,7 +13,7 @@ use crate::proxy::{self, Flights, Lookups, Proxy};
 use crate::server::Limits;
 use crate::settings::Settings;
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
-use crate::store::{self, DirectoryLock, EmbeddedStore, Vitals};
+use crate::store::{self, DirectoryLock, EmbeddedStore, Trust, Vitals};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
@@ -102,7 +102,11 @@ fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -
     let labels = label::Store {
         store: "embedded".to_owned(),
     };
-    EmbeddedStore::open(lock, settings.state.lineage.clone(), move |seconds| {
+    let trust = Trust {
+        lineage: settings.state.lineage.clone(),
+        witness: settings.state.witness.clone(),
+    };
+    EmbeddedStore::open_trusting(lock, trust, move |seconds| {
         metrics
             .store_commit_duration
             .get_or_create(&labels)
@@ -116,6 +120,9 @@ fn report_vitals(metrics: Arc<Metrics>) -> impl Fn(Vitals) + Send {
             metrics
                 .state_free_bytes
                 .set(i64::try_from(free).unwrap_or(i64::MAX));
+        }
+        if let Some(follows) = vitals.witness {
+            metrics.witness_up.set(i64::from(follows));
         }
     }
 }

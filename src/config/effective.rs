@@ -26,6 +26,10 @@ pub(super) fn text(settings: &Settings) -> String {
         Some(lineage) => out.key("lineage", quoted(lineage)),
         None => out.comment("lineage: not pinned"),
     }
+    match &settings.state.witness {
+        Some(witness) => out.key("witness", quoted(witness.display().to_string())),
+        None => out.comment("witness: none"),
+    }
     out.table("[store]");
     out.key("kind", quoted("embedded"));
     if let Some(node) = &settings.node {

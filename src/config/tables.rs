@@ -128,9 +128,20 @@ fn state(table: &mut Table<'_, '_>) -> State {
             "write an absolute path",
         );
     }
+    let witness = path(table, "witness", "the witness file");
+    if let (Some(directory), Some(witness)) = (&directory, &witness)
+        && witness.value.starts_with(&directory.value)
+    {
+        table.reader.complain(
+            &witness.place,
+            "is in the state directory, and would go back together with it",
+            "name a file on another volume",
+        );
+    }
     State {
         directory: directory.map(|at| at.value).unwrap_or_default(),
         lineage: table.label("lineage").map(|at| at.value),
+        witness: witness.map(|at| at.value),
     }
 }
 

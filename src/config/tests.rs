@@ -111,6 +111,7 @@ fn every_scalar_of_a_single_table_can_be_set_by_a_variable() {
             "probe.timeout",
             "state.directory",
             "state.lineage",
+            "state.witness",
             "store.kind",
         ]
     );

@@ -11,7 +11,7 @@ use super::shown;
 const MAX_EDITS: usize = 3;
 
 /// Keys that this version does not have yet, and what to do without them.
-const LATER: [(&str, &str); 8] = [
+const LATER: [(&str, &str); 7] = [
     (
         "auth.signing-key-file",
         "leave it out: the baker's authentication is passed on",
@@ -31,10 +31,6 @@ const LATER: [(&str, &str); 8] = [
         "leave it out: every path is probed with a public key",
     ),
     ("signer.path.tls", "use an http:// or http+unix:// url"),
-    (
-        "state.witness",
-        "leave it out, and keep the state directory on a disk of its own",
-    ),
 ];
 
 /// A problem and its remedy.

@@ -9,7 +9,7 @@
 use std::sync::{Arc, RwLock};
 
 use jiff::Timestamp;
-use redb::{Database, Durability};
+use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{Account, Answer, Book, Candidate, Change, Record, StoreError, Stream, Touched};
@@ -19,6 +19,7 @@ use super::embedded::Loaded;
 use super::place::Place;
 use super::pulse::Pulse;
 use super::tables;
+use super::witness::Reminder;
 
 /// Operations that may wait for the committer.
 pub(super) const QUEUE: usize = 1_024;
@@ -67,6 +68,7 @@ pub(super) struct Committer {
     /// Files that must be where they were when the store was opened.
     pub(super) places: Vec<Place>,
     pub(super) reopen: Reopen,
+    pub(super) witness: Option<Reminder>,
     pub(super) on_commit: OnCommit,
 }
 
@@ -113,11 +115,15 @@ impl Committer {
             }
             return;
         }
+        let changed = !overlay.touched.is_empty();
         let mut memory = write(&self.memory);
         memory.streams.extend(overlay.book.streams);
         memory.accounts.extend(overlay.book.accounts);
         memory.sealed = overlay.book.sealed;
         drop(memory);
+        if let Some(witness) = self.witness.as_ref().filter(|_| changed) {
+            witness.committed();
+        }
         for answer in pending {
             answer.send();
         }
@@ -234,11 +240,7 @@ impl Committer {
         }
         let database = self.database.as_ref().ok_or(redb::Error::PreviousIo)?;
         let beat = self.pulse.begin();
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_two_phase_commit(true);
-        tables::write(&transaction, book, touched)?;
-        transaction.commit()?;
+        tables::commit(database, book, touched)?;
         (self.on_commit)(beat.elapsed().as_secs_f64());
         Ok(())
     }

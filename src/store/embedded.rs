@@ -5,6 +5,7 @@
 //! absent one absent, and the first [`WatermarkStore::raise`] creates it.
 
 mod disk;
+mod vouching;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -26,24 +27,37 @@ use super::lock::DirectoryLock;
 use super::owner;
 use super::pulse::Pulse;
 use super::watch::Vitals;
+use super::witness::Keeper;
 pub(super) use disk::Loaded;
 use disk::{create_file, new_lineage};
+pub use vouching::Accepted;
 
 const STORE_FILE: &str = "watermarks.redb";
 
 /// The embedded store. Dropping it ends the committer after what is queued.
 pub struct EmbeddedStore {
-    pin: Option<String>,
+    trust: Trust,
     memory: Memory,
     health: Health,
     pulse: Pulse,
     lineage: RwLock<Option<String>>,
     /// Present once there is a store file.
     queue: RwLock<Option<mpsc::Sender<Operation>>>,
+    /// Present once there is a store with a witness.
+    keeper: RwLock<Option<Keeper>>,
     /// One creation at a time; holds the committer's thread.
     committer: Mutex<Option<JoinHandle<()>>>,
     on_commit: OnCommit,
     lock: DirectoryLock,
+}
+
+/// What has to vouch for a store.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// The lineage that it must have.
+    pub lineage: Option<String>,
+    /// The witness that must not be ahead of it.
+    pub witness: Option<PathBuf>,
 }
 
 impl Drop for EmbeddedStore {
@@ -83,9 +97,24 @@ impl EmbeddedStore {
         pin: Option<String>,
         on_commit: impl Fn(f64) + Send + Sync + 'static,
     ) -> Self {
+        let trust = Trust {
+            lineage: pin,
+            witness: None,
+        };
+        Self::open_trusting(lock, trust, on_commit)
+    }
+
+    /// As [`Self::open`], with everything that has to vouch for the store.
+    #[must_use]
+    pub fn open_trusting(
+        lock: DirectoryLock,
+        trust: Trust,
+        on_commit: impl Fn(f64) + Send + Sync + 'static,
+    ) -> Self {
         let store = Self {
             lock,
-            pin,
+            trust,
+            keeper: RwLock::new(None),
             memory: Arc::default(),
             health: Health::default(),
             pulse: Pulse::default(),
@@ -115,7 +144,10 @@ impl EmbeddedStore {
     fn load_if_any(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
         // A file that cannot be looked at is not an absent one.
         match self.path().try_exists() {
-            Ok(false) => Ok(()),
+            Ok(false) => match &self.trust.witness {
+                Some(witness) => vouching::absent(witness, self.lock.directory()),
+                None => Ok(()),
+            },
             Ok(true) => self.load(committer),
             Err(error) => Err(format!(
                 "the watermark store {} cannot be read: {error}{}",
@@ -129,16 +161,7 @@ impl EmbeddedStore {
         let loaded = disk::open_durably(&self.path(), self.lock.directory())?;
         *write(&self.lineage) = Some(loaded.lineage.clone());
         *write(&self.memory) = loaded.book.clone();
-        if let Some(pin) = &self.pin
-            && *pin != loaded.lineage
-        {
-            return Err(format!(
-                "the watermark store {} has lineage {} but state.lineage demands {pin}: this is \
-                 another store; mount the right volume or correct state.lineage",
-                self.path().display(),
-                loaded.lineage
-            ));
-        }
+        vouching::check(&self.trust, &self.path(), &loaded)?;
         let (path, directory) = (self.path(), self.lock.directory().to_owned());
         let lineage = loaded.lineage.clone();
         let reopen = move || {
@@ -155,7 +178,16 @@ impl EmbeddedStore {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let mut places = loaded.places;
         places.push(self.lock.place().clone());
+        let keeper = match &self.trust.witness {
+            Some(path) => Some(Keeper::start(
+                path.clone(),
+                loaded.lineage.clone(),
+                Arc::clone(&self.memory),
+            )?),
+            None => None,
+        };
         let committer = Committer {
+            witness: keeper.as_ref().map(Keeper::reminder),
             database: Some(loaded.database),
             memory: Arc::clone(&self.memory),
             health: self.health.clone(),
@@ -174,6 +206,7 @@ impl EmbeddedStore {
                 }
             })
             .map_err(|error| format!("cannot start the committer thread: {error}"))?;
+        *write(&self.keeper) = keeper;
         *write(&self.queue) = Some(sender);
         Ok(thread)
     }
@@ -191,7 +224,7 @@ impl EmbeddedStore {
             return Err(StoreError::Unavailable(reason));
         }
         let lineage = new_lineage().map_err(failed)?;
-        let lineage = self.pin.clone().unwrap_or(lineage);
+        let lineage = self.trust.lineage.clone().unwrap_or(lineage);
         create_file(&self.path(), &lineage).map_err(failed)?;
         self.load(&mut committer).map_err(StoreError::Unavailable)
     }
@@ -206,6 +239,9 @@ impl EmbeddedStore {
         Vitals {
             free: free.ok(),
             slowest: self.pulse.take_slowest(),
+            witness: read(&self.keeper)
+                .as_ref()
+                .map(|keeper| keeper.trouble().is_none()),
         }
     }
 

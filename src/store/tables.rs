@@ -30,10 +30,39 @@ pub(super) const FORMAT_1: &str = "1";
 pub(super) struct Identity {
     pub(super) format: String,
     pub(super) lineage: String,
+    /// Whether it ever had a witness.
+    pub(super) witnessed: bool,
 }
 
-/// Writes what operations touched, as `book` holds it now.
-pub(super) fn write(
+/// Makes what operations touched durable, as `book` holds it now, in one commit.
+pub(super) fn commit(
+    database: &Database,
+    book: &Book,
+    touched: &Touched,
+) -> Result<(), redb::Error> {
+    let transaction = begin(database)?;
+    write(&transaction, book, touched)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Makes durable that the store has a witness.
+pub(super) fn mark_witnessed(database: &Database) -> Result<(), redb::Error> {
+    let transaction = begin(database)?;
+    transaction.open_table(META)?.insert("witnessed", "yes")?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// A transaction that is on the disk when its commit returns.
+fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
+}
+
+fn write(
     transaction: &WriteTransaction,
     book: &Book,
     touched: &Touched,
@@ -97,8 +126,13 @@ fn read_identity(database: &Database) -> Result<Result<Identity, String>, redb::
         Ok(meta.get(name)?.map(|value| value.value().to_owned()))
     };
     let (format, lineage) = (value("format")?, value("lineage")?);
+    let witnessed = value("witnessed")?.is_some();
     Ok(match (format, lineage) {
-        (Some(format), Some(lineage)) => Ok(Identity { format, lineage }),
+        (Some(format), Some(lineage)) => Ok(Identity {
+            format,
+            lineage,
+            witnessed,
+        }),
         (None, _) => Err("it has no format".to_owned()),
         (_, None) => Err("it has no lineage".to_owned()),
     })
@@ -174,9 +208,7 @@ fn enter_row(book: &mut Book, key: &[u8], value: &[u8]) -> Result<(), String> {
 /// Writes the tables of an empty store, or brings one of format 1 to the present format, in one durable
 /// commit. What is there stays.
 pub(super) fn initialise(database: &Database, lineage: &str) -> Result<(), redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    transaction.set_two_phase_commit(true);
+    let transaction = begin(database)?;
     {
         let mut meta = transaction.open_table(META)?;
         meta.insert("format", FORMAT)?;

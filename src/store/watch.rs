@@ -28,6 +28,8 @@ pub struct Vitals {
     pub free: Option<u64>,
     /// The longest commit since the last look, or the one that is still under way.
     pub slowest: Duration,
+    /// Whether the witness follows; `None` without one.
+    pub witness: Option<bool>,
 }
 
 /// What was said last.
@@ -67,7 +69,7 @@ pub async fn watch(
 }
 
 impl Said {
-    fn note(&mut self, Vitals { free, slowest }: Vitals) {
+    fn note(&mut self, Vitals { free, slowest, .. }: Vitals) {
         match free {
             Some(free) if free < LOW && !self.low => {
                 self.low = true;
@@ -117,6 +119,7 @@ mod tests {
         Vitals {
             free: Some(free),
             slowest: Duration::from_millis(millis),
+            witness: None,
         }
     }
 

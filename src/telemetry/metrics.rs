@@ -143,6 +143,8 @@ metrics! {
         "cache_requests", "Metadata requests, by how they were answered";
     state_free_bytes: Gauge = Gauge::default(),
         "state_free_bytes", "Free space on the volume of the state directory";
+    witness_up: Gauge = Gauge::default(),
+        "witness_up", "1 when the witness follows the watermarks, 0 when it cannot be written or there is none";
     foreign_signatures: Counter = Counter::default(),
         "foreign_signatures", "Slots for which a signer had signed bytes that this proxy never sent";
     unreleased_signatures: Counter = Counter::default(),

@@ -95,7 +95,7 @@ fn a_variable_without_a_key_is_refused() {
         assert_eq!(found.len(), 1, "{name}");
         assert!(found[0].starts_with(&format!("{name}: ")), "{found:?}");
     }
-    let later = found(&[("SIGNER_PROXY__STATE__WITNESS", "/w")]);
+    let later = found(&[("SIGNER_PROXY__LISTEN__TCP", "/w")]);
     assert!(
         later[0].contains("not supported by this version"),
         "{later:?}"

@@ -13,7 +13,7 @@ use crate::guard::Book;
 
 use super::super::place::Place;
 use super::super::tables::{self, FORMAT, Identity};
-use super::super::{file, owner};
+use super::super::{file, owner, witness};
 
 /// The whole store is far smaller; redb's own default cache would be 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
@@ -22,6 +22,8 @@ const CACHE_BYTES: usize = 4 << 20;
 pub(in crate::store) struct Loaded {
     pub(in crate::store) database: Database,
     pub(in crate::store) lineage: String,
+    /// Whether it ever had a witness.
+    pub(in crate::store) witnessed: bool,
     pub(in crate::store) book: Book,
     /// Where its file is, if it has one.
     pub(in crate::store) places: Vec<Place>,
@@ -53,12 +55,28 @@ pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Lo
     })?;
     let place = Place::of(path).map_err(|error| damaged(&error.to_string()))?;
     // A damaged file can make the database panic; that must not take the metadata down with it.
-    let read = || read_file(path, |_, _| Ok(()));
+    let save = |identity: &Identity, book: &Book| save_aside(directory, identity, book);
+    let read = || read_file(path, save);
     let mut loaded = catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| damaged("the database panicked on it"))?
         .map_err(|reason| damaged(&reason))?;
     loaded.places.push(place);
     Ok(loaded)
+}
+
+/// Writes what an older store holds beside it, before its format changes.
+fn save_aside(directory: &Path, identity: &Identity, book: &Book) -> Result<(), String> {
+    let path = directory.join(format!("watermarks-format-{}.json", identity.format));
+    let document = witness::document(&identity.lineage, book, crate::time::now());
+    file::write_durably(&path, document.to_text().as_bytes())
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    tracing::info!(
+        from = identity.format,
+        to = FORMAT,
+        export = %path.display(),
+        "store brought to a newer format"
+    );
+    Ok(())
 }
 
 /// Opens and reads the store; `before_migration` is called with what an older store holds, before the
@@ -91,6 +109,7 @@ pub(super) fn read_database(
     Ok(Loaded {
         database,
         lineage: identity.lineage,
+        witnessed: identity.witnessed,
         book,
         places: Vec::new(),
     })

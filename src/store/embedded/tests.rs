@@ -9,8 +9,10 @@ mod damage;
 mod device;
 mod group;
 mod identity;
+mod migration;
 mod outage;
 mod power;
+mod witness;
 
 use redb::Database;
 

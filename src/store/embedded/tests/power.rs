@@ -119,7 +119,7 @@ fn recover(bytes: Vec<u8>) -> (Device, HashMap<Stream, StreamState>) {
         database,
         lineage,
         book,
-        places: _,
+        ..
     } = read_database(database_on(&device).unwrap(), |_, _| Ok(())).unwrap();
     assert_eq!(lineage, "lineage");
     drop(database);

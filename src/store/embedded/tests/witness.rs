@@ -1,0 +1,196 @@
+//! A store beside its witness: what it is believed, and how it is accepted.
+
+use std::path::Path;
+
+use crate::fixture::{ask, at, second};
+
+use super::*;
+
+/// A state directory, and another volume for the witness.
+struct Home {
+    folder: tempfile::TempDir,
+    other: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self {
+            folder: crate::fixture::folder(),
+            other: crate::fixture::folder(),
+        }
+    }
+
+    fn witness(&self) -> PathBuf {
+        self.other.path().join("witness.json")
+    }
+
+    fn trust(&self) -> Trust {
+        Trust {
+            lineage: None,
+            witness: Some(self.witness()),
+        }
+    }
+
+    fn lock(&self) -> DirectoryLock {
+        DirectoryLock::acquire(self.folder.path()).unwrap()
+    }
+
+    fn open(&self) -> EmbeddedStore {
+        EmbeddedStore::open_trusting(self.lock(), self.trust(), |_| ())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join(STORE_FILE)
+    }
+
+    fn accept(&self, level: u32) -> Result<Accepted, String> {
+        let level = at(level, 0).level;
+        EmbeddedStore::accept(&self.lock(), &self.trust(), level, second(5_000))
+    }
+}
+
+async fn claim(store: &EmbeddedStore, level: u32) -> Result<Answer, StoreError> {
+    store.claim(ask(at(level, 0), 1), second(1_000)).await
+}
+
+fn refusal(store: &EmbeddedStore) -> String {
+    let report = store.report();
+    assert_eq!(report.condition, Condition::Refusing, "{report:?}");
+    report.reason.unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::copy(from, to).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_was_restored_from_a_backup_signs_nothing_until_it_is_accepted() {
+    let home = Home::new();
+    let backup = home.other.path().join("backup");
+    let store = home.open();
+    raise_all(&store).await;
+    assert_eq!(claim(&store, 101).await, Ok(Answer::Permit));
+    drop(store);
+    copy(&home.file(), &backup);
+    let store = home.open();
+    assert_eq!(claim(&store, 102).await, Ok(Answer::Permit));
+    drop(store);
+    copy(&backup, &home.file());
+    for _ in 0..2 {
+        let store = home.open();
+        let reason = refusal(&store);
+        assert!(reason.contains("has gone back"), "{reason}");
+        assert_eq!(
+            claim(&store, 102).await,
+            Err(StoreError::Unavailable(reason))
+        );
+        let floor = vec![raise(KINDS[0], at(900, 0))];
+        assert!(store.raise(floor, second(1_000)).await.is_err());
+    }
+    let accepted = home.accept(90).unwrap();
+    assert_eq!(accepted.accounts.len(), 1);
+    let store = home.open();
+    assert_eq!(Some(accepted.lineage), store.report().lineage);
+    // The witness knew more than the level that was given.
+    for level in [101, 102] {
+        let answer = store.claim(ask(at(level, 0), 2), second(1_000)).await;
+        assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
+    }
+    assert_eq!(claim(&store, 103).await, Ok(Answer::Permit));
+    // Kinds that only the operator's level speaks of have one too.
+    let legacy = crate::fixture::ask_kind(ConsensusKind::LegacyBlock, at(90, 0), 1);
+    let answer = store.claim(legacy, second(1_000)).await;
+    assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_lost_store_is_told_from_a_first_start_by_its_witness() {
+    let home = Home::new();
+    let store = home.open();
+    raise_all(&store).await;
+    assert_eq!(claim(&store, 101).await, Ok(Answer::Permit));
+    drop(store);
+    std::fs::remove_file(home.file()).unwrap();
+    let store = home.open();
+    let reason = refusal(&store);
+    assert!(reason.contains("is its volume mounted?"), "{reason}");
+    let floor = vec![raise(KINDS[0], at(100, 0))];
+    assert!(store.raise(floor, second(1_000)).await.is_err());
+    drop(store);
+    let accepted = home.accept(200).unwrap();
+    let store = home.open();
+    assert_eq!(store.report().lineage, Some(accepted.lineage));
+    assert!(matches!(claim(&store, 200).await, Ok(Answer::Refused(_))));
+    assert_eq!(claim(&store, 201).await, Ok(Answer::Permit));
+}
+
+#[tokio::test]
+async fn a_witness_that_vanished_or_belongs_elsewhere_stops_signing_and_a_new_one_begins_by_itself()
+{
+    let home = Home::new();
+    let (stranger, store) = (Home::new(), home.open());
+    // A store from before the witness was configured gets one.
+    raise_all(&store).await;
+    assert!(home.witness().exists());
+    drop(store);
+    std::fs::remove_file(home.witness()).unwrap();
+    let reason = refusal(&home.open());
+    assert!(reason.contains("is gone"), "{reason}");
+    raise_all(&stranger.open()).await;
+    copy(&stranger.witness(), &home.witness());
+    let reason = refusal(&home.open());
+    assert!(
+        reason.contains("belongs to the watermark store"),
+        "{reason}"
+    );
+    std::fs::write(home.witness(), "{").unwrap();
+    let reason = refusal(&home.open());
+    assert!(reason.contains("cannot be used"), "{reason}");
+    home.accept(300).unwrap();
+    assert_eq!(claim(&home.open(), 301).await, Ok(Answer::Permit));
+}
+
+#[tokio::test]
+async fn a_witness_that_cannot_be_written_delays_no_signature_and_is_told() {
+    let home = Home::new();
+    let store = home.open();
+    raise_all(&store).await;
+    assert_eq!(store.vitals().witness, Some(true));
+    let elsewhere = home.other.path().with_extension("unmounted");
+    std::fs::rename(home.other.path(), &elsewhere).unwrap();
+    let mut level = 100;
+    while store.vitals().witness == Some(true) {
+        level += 1;
+        assert_eq!(claim(&store, level).await, Ok(Answer::Permit));
+    }
+    std::fs::rename(&elsewhere, home.other.path()).unwrap();
+    while store.vitals().witness == Some(false) {
+        level += 1;
+        assert_eq!(claim(&store, level).await, Ok(Answer::Permit));
+    }
+    drop(store);
+    assert_eq!(claim(&home.open(), level + 1).await, Ok(Answer::Permit));
+}
+
+#[tokio::test]
+async fn what_cannot_be_accepted_is_refused_and_left_alone() {
+    let home = Home::new();
+    let error = home.accept(300).unwrap_err();
+    assert!(error.contains("`watermark init` makes a store"), "{error}");
+    let store = home.open();
+    raise_all(&store).await;
+    store
+        .amend(vec![Change::Seal], second(1_000))
+        .await
+        .unwrap();
+    drop(store);
+    let error = home.accept(300).unwrap_err();
+    assert!(error.contains("reset --danger"), "{error}");
+    let pinned = Trust {
+        lineage: Some("other".to_owned()),
+        witness: Some(home.other.path().join("none")),
+    };
+    let level = at(300, 0).level;
+    let error = EmbeddedStore::accept(&home.lock(), &pinned, level, second(1)).unwrap_err();
+    assert!(error.contains("state.lineage demands other"), "{error}");
+}

@@ -1,0 +1,184 @@
+//! Whether a store is the right one and as new as it ever was, by its pin and its witness; and how an
+//! operator accepts one that is not, by raising its floors.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::guard::{Account, Book, Change, Halt, Raise, Stream, Touched};
+use crate::tezos::{ConsensusKind, Level, Position};
+use crate::transfer::Document;
+
+use super::super::{file, tables, witness};
+use super::disk::{self, Loaded, create_file, new_lineage};
+use super::{DirectoryLock, EmbeddedStore, STORE_FILE, Trust};
+
+/// A store that an operator accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its identity.
+    pub lineage: String,
+    /// The keys whose watermarks stand at least at the level that was given.
+    pub accounts: Vec<Account>,
+}
+
+/// Without a store: a witness of one means that it is lost or not mounted.
+pub(super) fn absent(path: &Path, directory: &Path) -> Result<(), String> {
+    match witness::read(path)? {
+        None => Ok(()),
+        Some(witness) => Err(format!(
+            "there is no watermark store in {}, but the witness {} knows one, {}; is its volume mounted? If \
+             it is lost, make a new one above everything ever signed: stop the proxy and run `signer-proxy \
+             watermark accept --config FILE --level LEVEL` (or --from-node URL)",
+            directory.display(),
+            path.display(),
+            witness.lineage
+        )),
+    }
+}
+
+/// Whether the store may be believed. Writes its first witness.
+pub(super) fn check(trust: &Trust, store: &Path, loaded: &Loaded) -> Result<(), String> {
+    let Loaded {
+        lineage,
+        book,
+        witnessed,
+        ..
+    } = loaded;
+    check_pin(trust, store, lineage)?;
+    let Some(path) = &trust.witness else {
+        return Ok(());
+    };
+    let witness = witness::read(path)?;
+    match witness::contradiction(path, witness.as_ref(), lineage, book, *witnessed) {
+        Some(sentence) => Err(sentence),
+        None if *witnessed => Ok(()),
+        // From now on a missing witness is a finding.
+        None => begin_witness(path, loaded),
+    }
+}
+
+fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
+    match &trust.lineage {
+        Some(pin) if pin != lineage => Err(format!(
+            "the watermark store {} has lineage {lineage} but state.lineage demands {pin}: this is another \
+             store; mount the right volume or correct state.lineage",
+            store.display()
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn begin_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
+    let document = witness::document(&loaded.lineage, &loaded.book, crate::time::now());
+    file::write_durably(path, document.to_text().as_bytes()).map_err(|error| {
+        format!(
+            "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",
+            path.display()
+        )
+    })?;
+    tables::mark_witnessed(&loaded.database).map_err(|error| error.to_string())
+}
+
+impl EmbeddedStore {
+    /// Accepts the store in the locked directory although it is below, beside or without its witness, by
+    /// raising every watermark that it or the witness knows to `level` at least, all rounds. Makes a store
+    /// where there is none and the witness knows one. Blocking; durable when it returns.
+    ///
+    /// # Errors
+    /// A sentence. The store stands as it was, or with higher floors; it signs only once its witness
+    /// was written.
+    pub fn accept(
+        lock: &DirectoryLock,
+        trust: &Trust,
+        level: Level,
+        now: Timestamp,
+    ) -> Result<Accepted, String> {
+        let path = trust.witness.as_deref().ok_or(
+            "state.witness is not configured, so there is nothing to accept; `watermark init` raises \
+             watermarks",
+        )?;
+        // One that cannot be read says nothing; the level has to.
+        let witness = witness::read(path).ok().flatten();
+        if let Some(sealed) = witness.as_ref().and_then(|witness| witness.sealed) {
+            return Err(format!(
+                "the witness {} knows that this store was sealed at {sealed} because its keys moved \
+                 elsewhere; only `watermark reset --danger` opens it again",
+                path.display()
+            ));
+        }
+        let store = lock.directory().join(STORE_FILE);
+        if !store.try_exists().map_err(|error| error.to_string())? {
+            if witness.is_none() {
+                return Err("there is neither a store nor a witness that can be read; `watermark init` makes \
+                    a store"
+                    .to_owned());
+            }
+            let lineage = match &trust.lineage {
+                Some(pin) => pin.clone(),
+                None => new_lineage()?,
+            };
+            create_file(&store, &lineage)?;
+        }
+        let mut loaded = disk::open_durably(&store, lock.directory())?;
+        check_pin(trust, &store, &loaded.lineage)?;
+        let accounts = raise_all(&mut loaded, witness.as_ref(), level, now)?;
+        begin_witness(path, &loaded)?;
+        Ok(Accepted {
+            lineage: loaded.lineage,
+            accounts,
+        })
+    }
+}
+
+/// Raises everything that store and witness know, in one commit.
+fn raise_all(
+    loaded: &mut Loaded,
+    witness: Option<&Document>,
+    level: Level,
+    now: Timestamp,
+) -> Result<Vec<Account>, String> {
+    let book = &mut loaded.book;
+    let mut touched = Touched::default();
+    let mut changes: Vec<Change> = Vec::new();
+    let mut accounts: Vec<Account> = book.streams.keys().map(|stream| (*stream).into()).collect();
+    for known in witness.iter().flat_map(|witness| &witness.accounts) {
+        let account = Account {
+            chain: known.chain,
+            key: known.key,
+        };
+        accounts.push(account);
+        let Account { chain, key } = account;
+        changes.extend(known.watermarks.iter().map(|mark| {
+            let kind = mark.kind;
+            let floor = mark.position;
+            let stream = Stream { chain, key, kind };
+            Change::Raise(Raise { stream, floor })
+        }));
+        if let Some(level) = known.stop_at {
+            changes.push(Change::StopAt { account, level });
+        }
+        if let Some(halted) = &known.halted {
+            let halt = Halt::new(halted.at, halted.reason.clone());
+            changes.push(Change::Halt { account, halt });
+        }
+    }
+    accounts.sort();
+    accounts.dedup();
+    let floor = Position::end_of_level(level);
+    for Account { chain, key } in &accounts {
+        changes.extend(ConsensusKind::ALL.map(|kind| {
+            let stream = Stream {
+                chain: *chain,
+                key: *key,
+                kind,
+            };
+            Change::Raise(Raise { stream, floor })
+        }));
+    }
+    for change in changes {
+        Book::amend(book, change, now, &mut touched);
+    }
+    tables::commit(&loaded.database, book, &touched).map_err(|error| error.to_string())?;
+    Ok(accounts)
+}

@@ -1,0 +1,146 @@
+//! The witness: a copy of the floors on another volume, which shows that a store has gone back.
+//!
+//! A state directory that is restored from a snapshot or a backup is whole and well, only old; nothing
+//! inside it can tell. The witness lies outside. It follows the store a moment later and is never on the way
+//! of a signature, so it can be behind the store and never ahead of it, unless the store went back.
+
+mod keeper;
+
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::guard::{Account, Book};
+use crate::transfer::{Document, DocumentAccount, Halted, Mark};
+
+pub(super) use keeper::{Keeper, Reminder};
+
+/// The command that accepts what the witness contradicts.
+const ACCEPT: &str = "if this store is really the right one, accept it by raising all its watermarks above \
+    everything ever signed: stop the proxy and run `signer-proxy watermark accept --config FILE --level LEVEL` \
+    (or --from-node URL)";
+
+/// Reads the witness; `None` if there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Document>, String> {
+    let shown = path.display();
+    match std::fs::read(path) {
+        Ok(text) => Document::read(&shown.to_string(), &text)
+            .map(Some)
+            .map_err(|error| format!("the witness {shown} cannot be used: {error}; {ACCEPT}")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("the witness {shown} cannot be read: {error}")),
+    }
+}
+
+/// Why a store is not believed beside its witness.
+///
+/// `witnessed` is what the store says of itself: that it had a witness before.
+pub(super) fn contradiction(
+    path: &Path,
+    witness: Option<&Document>,
+    lineage: &str,
+    book: &Book,
+    witnessed: bool,
+) -> Option<String> {
+    let shown = path.display();
+    let Some(witness) = witness else {
+        return witnessed.then(|| {
+            format!(
+                "the witness {shown} of this watermark store is gone; is its volume mounted? Without it \
+                 nobody can tell whether the store has gone back; {ACCEPT}"
+            )
+        });
+    };
+    if witness.lineage != lineage {
+        return Some(format!(
+            "the witness {shown} belongs to the watermark store {} and not to this one, {lineage}: one of \
+             the two is of another proxy; mount the right volume, or {ACCEPT}",
+            witness.lineage
+        ));
+    }
+    let gone_back = |what: String| {
+        Some(format!(
+            "the watermark store has gone back, as after the restore of a backup or a snapshot: {what}. \
+             What was signed since is not known here any more; {ACCEPT}"
+        ))
+    };
+    for account in &witness.accounts {
+        if let Some(what) = behind(account, book) {
+            return gone_back(what);
+        }
+    }
+    if let (Some(sealed), None) = (witness.sealed, book.sealed) {
+        return gone_back(format!(
+            "its witness {shown} knows that it was sealed at {sealed}"
+        ));
+    }
+    None
+}
+
+/// What the store has forgotten of one key, if anything.
+fn behind(account: &DocumentAccount, book: &Book) -> Option<String> {
+    let DocumentAccount { chain, key, .. } = *account;
+    for mark in &account.watermarks {
+        let stream = crate::guard::Stream {
+            chain,
+            key,
+            kind: mark.kind,
+        };
+        let floor = book.streams.get(&stream).map(|state| state.floor);
+        if floor.is_none_or(|floor| floor < mark.position) {
+            let here = floor.map_or("nothing".to_owned(), |floor| floor.to_string());
+            return Some(format!(
+                "it holds {here} for the {} of {key} on {chain}, and its witness {}",
+                mark.kind, mark.position
+            ));
+        }
+    }
+    let stop = book
+        .accounts
+        .get(&Account { chain, key })
+        .and_then(|state| state.stop_at);
+    let witnessed = account.stop_at?;
+    stop.is_none_or(|stop| stop > witnessed).then(|| {
+        format!("it has forgotten that {key} on {chain} stops at level {witnessed}, as its witness knows")
+    })
+}
+
+/// The document of everything that `book` holds.
+pub(super) fn document(lineage: &str, book: &Book, now: Timestamp) -> Document {
+    let mut accounts: std::collections::BTreeMap<Account, DocumentAccount> =
+        std::collections::BTreeMap::new();
+    let empty = |account: Account| DocumentAccount {
+        chain: account.chain,
+        key: account.key,
+        stop_at: None,
+        halted: None,
+        watermarks: Vec::new(),
+    };
+    for (stream, state) in &book.streams {
+        let account = Account::from(*stream);
+        let entry = accounts.entry(account).or_insert_with(|| empty(account));
+        entry.watermarks.push(Mark {
+            kind: stream.kind,
+            position: state.floor,
+            since: state.floor_at,
+        });
+    }
+    for (account, state) in &book.accounts {
+        let entry = accounts.entry(*account).or_insert_with(|| empty(*account));
+        entry.stop_at = state.stop_at;
+        entry.halted = state.halt.as_ref().map(|halt| Halted {
+            at: halt.at,
+            reason: halt.reason.clone(),
+        });
+    }
+    Document {
+        lineage: lineage.to_owned(),
+        created: now,
+        sealed: book.sealed,
+        accounts: accounts.into_values().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What a witness contradicts, and what it leaves alone.
+
+use crate::fixture::{ask, at, raise, record, second};
+use crate::guard::{Change, Halt, Touched};
+use crate::tezos::ConsensusKind;
+
+use super::*;
+
+const KIND: ConsensusKind = ConsensusKind::Attestation;
+
+fn amend(book: &mut Book, change: Change) {
+    book.amend(change, second(1_000), &mut Touched::default());
+}
+
+fn claim(book: &mut Book, level: u32) {
+    let answer = book.claim(
+        &ask(at(level, 0), 1),
+        second(1_000),
+        &mut Touched::default(),
+    );
+    assert_eq!(answer, Ok(crate::guard::Answer::Permit));
+}
+
+/// A book with two kinds at level 100 and a claim at 101.
+fn book() -> Book {
+    let mut book = Book::default();
+    for kind in [KIND, ConsensusKind::Block] {
+        amend(&mut book, Change::Raise(raise(kind, at(100, 0))));
+    }
+    claim(&mut book, 101);
+    book
+}
+
+fn says(witness: &Book, store: &Book) -> Option<String> {
+    let witness = document("one", witness, second(2_000));
+    contradiction(Path::new("w"), Some(&witness), "one", store, true)
+}
+
+#[test]
+fn the_store_itself_and_one_that_went_on_are_believed() {
+    let witness = book();
+    let mut store = book();
+    assert_eq!(says(&witness, &store), None);
+    store
+        .record(&ask(at(101, 0), 1), record(7), &mut Touched::default())
+        .unwrap();
+    claim(&mut store, 102);
+    let account = ask(at(1, 0), 1).slot.stream.into();
+    let level = at(500, 0).level;
+    amend(&mut store, Change::StopAt { account, level });
+    amend(&mut store, Change::Seal);
+    assert_eq!(says(&witness, &store), None);
+}
+
+#[test]
+fn a_store_that_is_behind_in_any_floor_stop_or_seal_is_not_believed() {
+    let mut witness = book();
+    claim(&mut witness, 102);
+    let sentence = says(&witness, &book()).unwrap();
+    for part in [
+        "has gone back",
+        "level 101 round 0",
+        "level 102 round 0",
+        "watermark accept",
+    ] {
+        assert!(sentence.contains(part), "{sentence}");
+    }
+    let mut witness = book();
+    amend(
+        &mut witness,
+        Change::Raise(raise(ConsensusKind::Preattestation, at(1, 0))),
+    );
+    let sentence = says(&witness, &book()).unwrap();
+    assert!(
+        sentence.contains("it holds nothing for the preattestation"),
+        "{sentence}"
+    );
+    let account = ask(at(1, 0), 1).slot.stream.into();
+    let stop = |level| Change::StopAt {
+        account,
+        level: at(level, 0).level,
+    };
+    let mut witness = book();
+    amend(&mut witness, stop(500));
+    let mut store = book();
+    assert!(
+        says(&witness, &store)
+            .unwrap()
+            .contains("stops at level 500")
+    );
+    amend(&mut store, stop(501));
+    assert!(
+        says(&witness, &store)
+            .unwrap()
+            .contains("stops at level 500")
+    );
+    amend(&mut store, stop(500));
+    assert_eq!(says(&witness, &store), None);
+    let mut witness = book();
+    amend(&mut witness, Change::Seal);
+    assert!(says(&witness, &book()).unwrap().contains("was sealed"));
+}
+
+#[test]
+fn a_key_that_was_resumed_is_no_contradiction() {
+    let mut witness = book();
+    let halt = Halt::new(second(1_000), "why".to_owned());
+    let account = ask(at(1, 0), 1).slot.stream.into();
+    amend(&mut witness, Change::Halt { account, halt });
+    assert_eq!(says(&witness, &book()), None);
+}
+
+#[test]
+fn a_witness_of_another_store_or_none_at_all_is_not_believed_twice() {
+    let witness = document("other", &book(), second(2_000));
+    let path = Path::new("w");
+    let sentence = contradiction(path, Some(&witness), "one", &book(), true).unwrap();
+    assert!(
+        sentence.contains("belongs to the watermark store other"),
+        "{sentence}"
+    );
+    let sentence = contradiction(path, None, "one", &book(), true).unwrap();
+    assert!(
+        sentence.contains("is gone; is its volume mounted?"),
+        "{sentence}"
+    );
+    assert_eq!(contradiction(path, None, "one", &book(), false), None);
+}
+
+#[test]
+fn a_witness_that_is_cut_or_changed_is_refused_and_an_absent_one_is_absent() {
+    let folder = crate::fixture::folder();
+    let path = folder.path().join("witness");
+    assert_eq!(read(&path), Ok(None));
+    let document = document("one", &book(), second(2_000));
+    let text = document.to_text();
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(read(&path), Ok(Some(document)));
+    for damaged in [
+        text.split_at(text.len() / 2).0,
+        "",
+        &text.replace("101", "100"),
+    ] {
+        std::fs::write(&path, damaged).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(error.contains("cannot be used"), "{error}");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Only data and its printing; who finds what is decided by the readers.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One problem, or one warning, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,21 +23,40 @@ pub struct Finding {
     pub variable: Option<String>,
 }
 
+impl Finding {
+    /// Everything in one sentence, control characters of the file and all.
+    fn sentence(&self) -> String {
+        let mut text = match (&self.variable, self.line) {
+            (Some(variable), _) => format!("{variable}: "),
+            (None, Some(line)) => format!("{}:{line}: ", self.file),
+            (None, None) => format!("{}: ", self.file),
+        };
+        if !self.key.is_empty() {
+            text.push_str(&self.key);
+            if let Some(value) = &self.value {
+                text.push_str(" = ");
+                text.push_str(value);
+            }
+            text.push_str(": ");
+        }
+        text.push_str(&self.problem);
+        if !self.remedy.is_empty() {
+            text.push_str("; ");
+            text.push_str(&self.remedy);
+        }
+        text
+    }
+}
+
+/// One line, whatever the names in the file are: control characters are escaped.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.variable, self.line) {
-            (Some(variable), _) => write!(f, "{variable}: ")?,
-            (None, Some(line)) => write!(f, "{}:{line}: ", self.file)?,
-            (None, None) => write!(f, "{}: ", self.file)?,
-        }
-        match (self.key.as_str(), &self.value) {
-            ("", _) => {}
-            (key, Some(value)) => write!(f, "{key} = {value}: ")?,
-            (key, None) => write!(f, "{key}: ")?,
-        }
-        f.write_str(&self.problem)?;
-        if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
+        for char in self.sentence().chars() {
+            if char.is_control() {
+                write!(f, "{}", char.escape_debug())?;
+            } else {
+                f.write_char(char)?;
+            }
         }
         Ok(())
     }

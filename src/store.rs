@@ -5,6 +5,9 @@ mod committer;
 mod embedded;
 mod encoding;
 mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lock;
 mod owner;
 mod place;

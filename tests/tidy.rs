@@ -34,7 +34,16 @@ fn tidy(findings: &[String]) {
 }
 
 fn rust() -> Vec<File> {
-    files(&["src", "tests", "benches"], "rs")
+    files(
+        &[
+            "src",
+            "tests",
+            "benches",
+            "fuzz/checks",
+            "fuzz/fuzz_targets",
+        ],
+        "rs",
+    )
 }
 
 fn documents() -> Vec<File> {

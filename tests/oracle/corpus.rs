@@ -1,0 +1,80 @@
+//! Every input of the committed corpus, through the check of its target.
+//!
+//! An input that once showed a fault stays there, so that the fault cannot come back unseen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{base58, configuration, payload, route, wire};
+
+fn folder(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target)
+}
+
+/// Checks all inputs of a target; each prints its name first, so that a failure shows which it was.
+fn replay(target: &str, check: fn(&[u8])) {
+    let entries = fs::read_dir(folder(target)).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 10, "{target} has {} inputs", paths.len());
+    for path in paths {
+        println!("{}", path.display());
+        check(&fs::read(&path).unwrap());
+    }
+}
+
+#[test]
+fn payloads_of_the_corpus_are_read_alike() {
+    replay("payload", payload::check);
+}
+
+#[test]
+fn bodies_of_the_corpus_are_read_alike() {
+    replay("wire", wire::check);
+}
+
+#[test]
+fn routes_of_the_corpus_are_read_in_every_spelling() {
+    replay("route", route::check);
+}
+
+#[test]
+fn texts_of_the_corpus_are_read_alike() {
+    replay("base58", base58::check);
+}
+
+#[test]
+fn configurations_of_the_corpus_are_settings_or_findings() {
+    replay("configuration", configuration::check);
+}
+
+#[test]
+fn configurations_that_are_shipped_are_settings_or_findings() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for name in ["every-key.toml", "minimal.toml", "two-tunnels.toml"] {
+        configuration::check(&fs::read(config.join(name)).unwrap());
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+#[test]
+fn records_of_the_corpus_are_canonical() {
+    replay("store_records", super::store_records::check);
+}
+
+#[test]
+fn every_target_has_a_corpus_and_every_corpus_a_target() {
+    let names = |folder: &Path| {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let targets = names(&folder("").join("../fuzz_targets"));
+    assert_eq!(names(&folder("")), targets);
+}

@@ -2,7 +2,7 @@
 //!
 //! The input is a record of any table, or two keys of slots one behind the other.
 
-use signer_proxy::store::fuzzing::{floor, row, slot, stream};
+use signer_proxy::store::fuzzing::{account, account_key, floor, row, slot, stream};
 
 /// Bytes of a slot's key: stream 26, level 4, round 4.
 const SLOT: usize = 34;
@@ -12,6 +12,8 @@ pub(crate) fn check(bytes: &[u8]) {
     canonical(bytes, slot);
     canonical(bytes, floor);
     canonical(bytes, row);
+    canonical(bytes, account_key);
+    canonical(bytes, account);
     if let Some((first, second)) = bytes.split_at_checked(SLOT) {
         sorted(first, second);
     }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::encoding;
-use crate::guard::{Row, Slot, Stream};
+use crate::guard::{Account, AccountState, Row, Slot, Stream};
 use crate::tezos::Position;
 
 /// The key of a stream.
@@ -35,4 +35,19 @@ pub fn row(bytes: &[u8]) -> Option<(Row, Vec<u8>)> {
     let row = encoding::decode_row(bytes).ok()?;
     let again = encoding::encode_row(&row);
     Some((row, again))
+}
+
+/// The key of an account.
+#[must_use]
+pub fn account_key(bytes: &[u8]) -> Option<(Account, Vec<u8>)> {
+    let account = encoding::decode_account_key(bytes).ok()?;
+    Some((account, encoding::account_key(&account)))
+}
+
+/// A stop and a halt.
+#[must_use]
+pub fn account(bytes: &[u8]) -> Option<(AccountState, Vec<u8>)> {
+    let state = encoding::decode_account(bytes).ok()?;
+    let again = encoding::encode_account(&state);
+    Some((state, again))
 }

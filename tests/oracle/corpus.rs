@@ -2,6 +2,7 @@
 //!
 //! An input that once showed a fault stays there, so that the fault cannot come back unseen.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -77,4 +78,28 @@ fn every_target_has_a_corpus_and_every_corpus_a_target() {
     };
     let targets = names(&folder("").join("../fuzz_targets"));
     assert_eq!(names(&folder("")), targets);
+}
+
+#[test]
+fn targets_are_built_of_the_same_versions_as_the_program() {
+    let versions = |lock: &str| -> BTreeMap<String, BTreeSet<String>> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(lock);
+        let lock: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
+        let mut versions = BTreeMap::<_, BTreeSet<_>>::new();
+        for package in lock["package"].as_array().unwrap() {
+            let [name, version] = ["name", "version"].map(|key| package[key].as_str().unwrap());
+            let of_name = versions.entry(name.to_owned()).or_default();
+            of_name.insert(version.to_owned());
+        }
+        versions
+    };
+    let program = versions("Cargo.lock");
+    for (name, fuzzed) in versions("fuzz/Cargo.lock") {
+        if let Some(versions) = program.get(&name) {
+            assert!(
+                fuzzed.is_subset(versions),
+                "{name}: {fuzzed:?}, {versions:?}"
+            );
+        }
+    }
 }

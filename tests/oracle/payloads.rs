@@ -25,8 +25,8 @@ const EDGES: [u32; 12] = [
 ];
 
 /// Where numbers stand in blocks and votes of any layout.
-const FIELDS: [usize; 16] = [
-    1, 5, 38, 40, 42, 44, 60, 83, 87, 92, 96, 100, 104, 108, 112, 116,
+const FIELDS: [usize; 17] = [
+    1, 5, 38, 40, 42, 44, 60, 83, 87, 92, 96, 100, 104, 108, 112, 116, 120,
 ];
 
 /// First bytes and vote tags, known and unknown.
@@ -85,7 +85,8 @@ fn damage() -> impl Strategy<Value = Damage> {
         prop::sample::select(&TAGS[..]).prop_map(Damage::Tag),
         (field(), prop::sample::select(&EDGES[..]))
             .prop_map(|(at, value)| Damage::Number(at, value)),
-        (field(), 0..1100_u32).prop_map(|(at, value)| Damage::Number(at, value)),
+        (field(), 0..8_u32).prop_map(|(at, value)| Damage::Number(at, value)),
+        (field(), 990..1010_u32).prop_map(|(at, value)| Damage::Number(at, value)),
         any::<(prop::sample::Index, u8)>().prop_map(|(at, value)| Damage::Byte(at, value)),
         any::<prop::sample::Index>().prop_map(Damage::Cut),
         some(8).prop_map(Damage::Append),

@@ -149,6 +149,9 @@ async fn admit_and_sign(
             // The operation that we joined began earlier, and so did its deadline.
             Some(Err(ProxyError::Attempts(AttemptError::NoSigner { .. })))
                 if !leads && Instant::now() < work.deadline => {}
+            // A signer did not accept the authentication of the one that we joined; ours may be another.
+            Some(Err(ProxyError::Attempts(AttemptError::Unauthenticated { .. })))
+                if !leads && passed_on.is_some() => {}
             Some(outcome) => return outcome,
             None => {
                 return Err(ProxyError::NoAnswer(

@@ -6,6 +6,7 @@ use signer_proxy::tezos::{Curve, PublicKey, Scheme, SecretKey, authentication_by
 
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::payload::attestation;
+use crate::harness::wait::until;
 
 /// Signs as a baker does that is allowed to ask.
 fn proof(identity: &SecretKey, key: &PublicKey, bytes: &[u8]) -> String {
@@ -72,4 +73,52 @@ async fn a_signer_that_demands_what_the_proxy_cannot_check_is_not_asked() {
     let after = all.proxy.command(&["watermark", "show"], &[]).await.ok();
     assert_eq!(floors.stdout, after.stdout);
     assert_eq!(all.signers[0].counts().await.sign, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_baker_that_a_signer_accepts_does_not_inherit_the_refusal_of_one_that_it_does_not() {
+    let [ours, other] = ["baker", "other"].map(|seed| {
+        let mut keys = keys_from_seed(seed, &[Curve::Ed25519]);
+        keys.remove(0)
+    });
+    let [accepted, unknown] = [&ours, &other].map(|baker| baker.public_key().to_string());
+    let demanding = [
+        "--authorized-key",
+        &accepted,
+        "--demand-authentication",
+        "--latency-ms",
+        "700",
+    ];
+    // This proxy accepts both, its signer one of them.
+    let auth = format!("[auth]\nauthorized-keys = [\"{accepted}\", \"{unknown}\"]");
+    let all = Direct::with(&[&demanding], "capacity = 1", &auth).await;
+    let sign = |baker: &SecretKey, curve| {
+        let (baker, key) = (baker.clone(), all.key(curve));
+        let bytes = attestation(FLOOR + 1).bytes(curve, 1);
+        let (arguments, asking) = (proof(&baker, &key, &bytes), all.baker.clone());
+        tokio::spawn(async move { asking.post(&key, &arguments, &bytes).await.unwrap() })
+    };
+    // The device is busy, so the request it will not accept waits for its turn, and is joined.
+    let busy = sign(&ours, Curve::P256);
+    all.until_received(1).await;
+    let leader = sign(&other, Curve::Ed25519);
+    let claimed = format!("attestation        level {} round 0", FLOOR + 1);
+    let hash = all.key(Curve::Ed25519).hash().to_string();
+    until("the claim of the leader", async || {
+        let shown = all.proxy.command(&["watermark", "show"], &[]).await.ok();
+        let mut lines = shown.stdout.lines();
+        lines
+            .any(|line| line.contains(&hash) && line.contains(&claimed))
+            .then_some(())
+    })
+    .await;
+    let joined = sign(&ours, Curve::Ed25519);
+    assert_eq!(busy.await.unwrap().status, 200);
+    let refusal = leader.await.unwrap().refusal(401);
+    assert!(
+        refusal.contains("invalid authentication signature"),
+        "{refusal}"
+    );
+    assert_eq!(joined.await.unwrap().status, 200);
+    all.assert_clean(2);
 }

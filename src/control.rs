@@ -4,6 +4,7 @@
 
 mod client;
 mod commands;
+mod transfer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,18 +18,25 @@ use crate::proxy::Proxy;
 use crate::server::SocketFile;
 use crate::task::Tasks;
 use crate::tezos::{ChainId, ConsensusKind, Level, PublicKeyHash};
+use crate::transfer::{Halted, Request, Source};
 
 pub use client::{AskError, ask};
 pub use commands::{init_watermark, restore_drains, show_watermarks};
+pub use transfer::{document_of, export_watermarks, import_watermarks, resume_key, stop_key};
 
-/// The longest line that is read.
-const LINE: u64 = 64 << 10;
+/// The longest line that is read: an import of some thousand keys.
+const LINE: u64 = 1 << 20;
 /// A whole exchange is given this long.
 const EXCHANGE: Duration = Duration::from_secs(10);
 
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(
+    tag = "command",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    deny_unknown_fields
+)]
 pub enum Command {
     /// Take a signer out of selection until undrained.
     Drain {
@@ -51,6 +59,38 @@ pub enum Command {
     },
     /// List all watermarks.
     WatermarkShow,
+    /// Give all watermarks as a document.
+    WatermarkExport {
+        /// Never sign again.
+        seal: bool,
+    },
+    /// Take watermarks over.
+    WatermarkImport {
+        /// From where.
+        source: Source,
+        /// What of it, and up to where it signs.
+        request: Request,
+        /// Only say what would change.
+        dry_run: bool,
+    },
+    /// Never sign above a level with a key.
+    WatermarkStopAt {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+        /// The last level.
+        level: Level,
+    },
+    /// Take back a halt of a key.
+    WatermarkResume {
+        /// The key.
+        key: PublicKeyHash,
+        /// The chain.
+        chain: ChainId,
+        /// Nothing at or below it will be signed.
+        level: Option<Level>,
+    },
 }
 
 /// The answer to a command.
@@ -63,6 +103,8 @@ pub enum Reply {
     Failed(String),
     /// All watermarks.
     Watermarks(Watermarks),
+    /// A document of watermarks, as JSON text.
+    Document(String),
 }
 
 /// All watermarks of a store.
@@ -73,8 +115,28 @@ pub struct Watermarks {
     /// Why nothing is signed with them, while the store refuses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusing: Option<String>,
+    /// Since when the store never signs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<jiff::Timestamp>,
+    /// Keys that are stopped or halted, sorted by chain and key.
+    #[serde(default)]
+    pub keys: Vec<KeyLimits>,
     /// Sorted by chain, key and kind.
     pub watermarks: Vec<Watermark>,
+}
+
+/// What stands about a key as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyLimits {
+    /// The chain.
+    pub chain: ChainId,
+    /// The key.
+    pub key: PublicKeyHash,
+    /// Nothing above this level is ever signed.
+    pub stop_at: Option<Level>,
+    /// Since when and why nothing is signed until the key is resumed.
+    pub halted: Option<Halted>,
 }
 
 /// One watermark.

@@ -16,7 +16,7 @@ mod tables;
 mod watch;
 mod witness;
 
-pub use embedded::{Accepted, EmbeddedStore, Trust};
+pub use embedded::{EmbeddedStore, Found, Replaced};
 pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
 pub use watch::{Vitals, watch};

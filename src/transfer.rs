@@ -13,10 +13,12 @@ mod json;
 mod octez;
 mod plan;
 mod reader;
+mod reset;
 mod signatory;
 mod source;
 
 pub use document::{Document, DocumentAccount, Halted, Mark};
 pub use plan::{Plan, PlanError, Present, Request, Step, words};
 pub use reader::ReadError;
+pub use reset::begin_anew;
 pub use source::{Named, Source, SourceAccount, SourceFile, from_document, named, read};

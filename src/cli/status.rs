@@ -171,7 +171,9 @@ pub(super) async fn drain(args: DrainArgs, drain: bool) -> Outcome {
     match control::ask(&settings.admin.socket, &command).await {
         Ok(Reply::Done(text)) => print(&(text + "\n")),
         Ok(Reply::Failed(reason)) => Err(Failure::new(code::PROBLEM, reason)),
-        Ok(Reply::Watermarks(_)) => Err(Failure::new(code::IO, "unexpected answer")),
+        Ok(Reply::Watermarks(_) | Reply::Document(_)) => {
+            Err(Failure::new(code::IO, "unexpected answer"))
+        }
         Err(error @ AskError::NotRunning) => Err(Failure::new(code::PROBLEM, error)),
         Err(error @ AskError::Broken(_)) => Err(Failure::new(code::IO, error)),
     }

@@ -1,24 +1,28 @@
-//! `watermark show` and `watermark init`: through a running proxy, or on the store when none runs.
+//! `watermark ...`: through a running proxy, or on the store when none runs; `reset` only when none runs.
 
-use std::fmt::{self, Write as _};
+mod floor;
+mod reset;
+mod run;
+mod show;
+mod transfer;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use crate::config::Loaded;
-use crate::control::{self, AskError, Command, Reply, Watermarks};
-use crate::node::Node;
-use crate::settings::{Chain, Settings, SignerUrl};
-use crate::store::{DirectoryLock, EmbeddedStore, LockError};
-use crate::task::Tasks;
-use crate::tezos::{ChainId, Level, PublicKeyHash, Round};
+use crate::control::{Command, Reply};
+use crate::settings::{Chain, Settings};
+use crate::tezos::{ChainId, Level, PublicKeyHash};
 
 use super::{Failure, Outcome, code, load, print};
+use floor::{Floor, floor_of};
+use run::execute;
 
 /// `watermark ...`
 #[derive(Debug, Subcommand)]
 pub(super) enum Watermark {
-    /// Show the watermarks of all keys.
+    /// Show the watermarks of all keys, their stops and halts, and the seal of the store.
     Show {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -29,6 +33,16 @@ pub(super) enum Watermark {
     },
     /// Set the watermark of a key: nothing at or below it will ever be signed. The one way to first use.
     Init(Init),
+    /// Print all watermarks as a document, to be imported elsewhere.
+    Export(transfer::Export),
+    /// Take over the watermarks of another store, of octez-signer or of Signatory. Never lowers any.
+    Import(transfer::Import),
+    /// Never sign above a level with a key: another place takes over from there.
+    StopAt(StopAt),
+    /// Sign again with a key that was halted because somebody else seemed to sign with it.
+    Resume(Resume),
+    /// The one way down: replace the store, with lower watermarks if need be. Only while no proxy runs.
+    Reset(reset::Reset),
 }
 
 /// `watermark init`
@@ -37,76 +51,103 @@ pub(super) struct Init {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    floor: Floor,
+}
+
+/// `watermark stop-at`
+#[derive(Debug, Args)]
+pub(super) struct StopAt {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    who: Who,
+    /// The last level that this store signs; a stop that stands is only ever lowered.
+    #[arg(long, value_name = "N", value_parser = floor::parse_level)]
+    level: Level,
+}
+
+/// `watermark resume`
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    floor: Option<Floor>,
+}
+
+/// A key on a chain.
+#[derive(Debug, Args)]
+struct Who {
     /// The key.
     #[arg(long, value_name = "PKH")]
     key: PublicKeyHash,
     /// The chain; may be left out if the configuration has one only.
     #[arg(long, value_name = "ID")]
     chain: Option<ChainId>,
-    #[command(flatten)]
-    floor: Floor,
-}
-
-/// Where the level comes from.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Floor {
-    /// A level above everything ever signed with the key.
-    #[arg(long, value_name = "N", value_parser = parse_level)]
-    level: Option<Level>,
-    /// An Octez node in sync, such as `http://127.0.0.1:8732`: its head plus 10.
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
-    from_node: Option<SignerUrl>,
-}
-
-fn parse_level(text: &str) -> Result<Level, String> {
-    let number: u32 = text
-        .parse()
-        .map_err(|_| "a level is a whole number".to_owned())?;
-    Level::new(number).ok_or_else(|| "a level is at most 2147483647".to_owned())
-}
-
-fn parse_url(text: &str) -> Result<SignerUrl, String> {
-    crate::config::http_url(text)
 }
 
 pub(super) async fn watermark(command: Watermark) -> Outcome {
     match command {
         Watermark::Show { config, json } => {
             let settings = load(&config)?.settings;
-            let reply = execute(&settings, Command::WatermarkShow).await?;
-            show(reply, json)
+            show::show(execute(&settings, Command::WatermarkShow).await?, json)
         }
-        Watermark::Init(init) => {
-            let Loaded { settings, .. } = load(&init.config)?;
-            let chain = chain(&settings, init.chain)?;
-            let level = match (init.floor.level, init.floor.from_node) {
-                (Some(level), _) => level,
-                (None, Some(url)) => from_node(&url, &chain).await?,
-                (None, None) => return Err(Failure::new(code::USAGE, "--level or --from-node")),
+        Watermark::Init(init) => initialise(init).await,
+        Watermark::Export(export) => transfer::export(export).await,
+        Watermark::Import(import) => transfer::import(import).await,
+        Watermark::StopAt(stop) => {
+            let Loaded { settings, .. } = load(&stop.config)?;
+            let chain = chain(&settings, stop.who.chain)?.id;
+            let command = Command::WatermarkStopAt {
+                key: stop.who.key,
+                chain,
+                level: stop.level,
             };
-            if !settings.keys.is_empty() && settings.keys.iter().all(|key| key.hash != init.key) {
-                let message = format!("{} is not a [[key]] of the configuration", init.key);
-                return Err(Failure::new(code::PROBLEM, message));
-            }
-            let command = Command::WatermarkInit {
-                key: init.key,
+            done(execute(&settings, command).await?)
+        }
+        Watermark::Resume(resume) => {
+            let Loaded { settings, .. } = load(&resume.config)?;
+            let chain = chain(&settings, resume.who.chain)?;
+            let level = match resume.floor {
+                Some(floor) => Some(floor_of(floor, &chain).await?),
+                None => None,
+            };
+            let command = Command::WatermarkResume {
+                key: resume.who.key,
                 chain: chain.id,
                 level,
             };
-            show(execute(&settings, command).await?, false)
+            done(execute(&settings, command).await?)
         }
+        Watermark::Reset(reset) => reset::reset(reset).await,
     }
 }
 
-async fn from_node(url: &SignerUrl, chain: &Chain) -> Result<Level, Failure> {
-    let tasks = Tasks::new();
-    let level = Node::new(url, &tasks)
-        .floor_for_init(chain, crate::time::now())
-        .await;
-    level.map_err(|error| Failure::new(code::PROBLEM, error))
+async fn initialise(init: Init) -> Outcome {
+    let Loaded { settings, .. } = load(&init.config)?;
+    let chain = chain(&settings, init.who.chain)?;
+    let level = floor_of(init.floor, &chain).await?;
+    let key = init.who.key;
+    if !settings.keys.is_empty() && settings.keys.iter().all(|listed| listed.hash != key) {
+        let message = format!("{key} is not a [[key]] of the configuration");
+        return Err(Failure::new(code::PROBLEM, message));
+    }
+    let command = Command::WatermarkInit {
+        key,
+        chain: chain.id,
+        level,
+    };
+    done(execute(&settings, command).await?)
 }
 
+/// The chain that is meant.
 fn chain(settings: &Settings, asked: Option<ChainId>) -> Result<Chain, Failure> {
     let listed = || {
         let ids: Vec<_> = settings
@@ -136,91 +177,23 @@ fn chain(settings: &Settings, asked: Option<ChainId>) -> Result<Chain, Failure> 
     }
 }
 
-/// Asks the running proxy, or does it on the store if none runs.
-async fn execute(settings: &Settings, command: Command) -> Result<Reply, Failure> {
-    match control::ask(&settings.admin.socket, &command).await {
-        Ok(reply) => return Ok(reply),
-        Err(AskError::NotRunning) => {}
-        Err(error @ AskError::Broken(_)) => return Err(Failure::new(code::IO, error)),
-    }
-    let directory = &settings.state.directory;
-    let is_init = match &command {
-        Command::WatermarkInit { .. } => true,
-        Command::Drain { .. } | Command::Undrain { .. } | Command::WatermarkShow => false,
-    };
-    if is_init && !directory.exists() {
-        std::fs::create_dir_all(directory).map_err(|error| {
-            Failure::new(
-                code::IO,
-                format!("cannot create {}: {error}", directory.display()),
-            )
-        })?;
-    }
-    let lock = DirectoryLock::acquire(directory).map_err(|error| {
-        let code = match &error {
-            LockError::Held { .. } => code::LOCKED,
-            LockError::Failed { .. } | LockError::Missing { .. } => code::IO,
-        };
-        Failure::new(code, error)
-    })?;
-    let store = EmbeddedStore::open(lock, settings.state.lineage.clone(), |_| {});
-    match command {
-        Command::WatermarkInit { key, chain, level } => {
-            Ok(control::init_watermark(&store, key, chain, level).await)
-        }
-        Command::WatermarkShow => Ok(Reply::Watermarks(control::show_watermarks(&store))),
-        Command::Drain { .. } | Command::Undrain { .. } => {
-            Err(Failure::new(code::PROBLEM, "no proxy is running"))
-        }
-    }
-}
-
-fn show(reply: Reply, json: bool) -> Outcome {
+/// Prints what was done.
+fn done(reply: Reply) -> Outcome {
     match reply {
         Reply::Done(text) => print(&(text + "\n")),
-        Reply::Failed(reason) => Err(Failure::new(code::PROBLEM, reason)),
-        Reply::Watermarks(watermarks) => {
-            let text = if json {
-                let text = serde_json::to_string_pretty(&watermarks)
-                    .map_err(|error| Failure::new(code::IO, error))?;
-                text + "\n"
-            } else {
-                table(&watermarks)?
-            };
-            print(&text)?;
-            // What could be read is shown, but it is not what will be signed by.
-            match watermarks.refusing {
-                Some(reason) => Err(Failure::new(code::PROBLEM, reason)),
-                None => Ok(()),
-            }
+        other @ (Reply::Failed(_) | Reply::Watermarks(_) | Reply::Document(_)) => {
+            Err(unexpected(other))
         }
     }
 }
 
-fn table(watermarks: &Watermarks) -> Result<String, fmt::Error> {
-    let mut text = String::new();
-    let lineage = match (&watermarks.lineage, &watermarks.refusing) {
-        (Some(lineage), _) => lineage.as_str(),
-        (None, Some(_)) => "unknown: the store refuses",
-        (None, None) => "none: there is no store yet",
-    };
-    writeln!(text, "lineage {lineage}")?;
-    for row in &watermarks.watermarks {
-        let whole_level = row.round == Round::MAX.get();
-        let round = if whole_level {
-            "all rounds".to_owned()
-        } else {
-            format!("round {}", row.round)
-        };
-        writeln!(
-            text,
-            "{} {} {:<18} level {} {round} (since {})",
-            row.chain,
-            row.key,
-            row.kind.name(),
-            row.level,
-            row.at
-        )?;
+/// The failure that a reply is where another was wanted.
+fn unexpected(reply: Reply) -> Failure {
+    match reply {
+        Reply::Failed(reason) => Failure::new(code::PROBLEM, reason),
+        Reply::Done(_) | Reply::Watermarks(_) | Reply::Document(_) => Failure::new(
+            code::IO,
+            "the proxy gave an unexpected answer; is it another version?",
+        ),
     }
-    Ok(text)
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::guard::{Condition, Raise, Stream, WatermarkStore};
+use crate::guard::{Account, Condition, Raise, Stream, WatermarkStore};
 use crate::proxy::Proxy;
 use crate::signer::Roster;
 use crate::tezos::{ChainId, ConsensusKind, Level, Position, PublicKeyHash};
 use crate::time::now;
+use crate::transfer::Halted;
 
-use super::{Command, Drains, Reply, Watermark, Watermarks};
+use super::transfer::{export_watermarks, import_watermarks, is_only_sealed, resume_key, stop_key};
+use super::{Command, Drains, KeyLimits, Reply, Watermark, Watermarks};
 
 pub(super) async fn execute(command: Command, proxy: &Proxy, drains: &Drains) -> Reply {
     match command {
@@ -19,6 +21,18 @@ pub(super) async fn execute(command: Command, proxy: &Proxy, drains: &Drains) ->
             Ok(()) => init_watermark(proxy.guard.store(), key, chain, level).await,
             Err(reason) => Reply::Failed(reason),
         },
+        Command::WatermarkExport { seal } => export_watermarks(proxy.guard.store(), seal).await,
+        Command::WatermarkImport {
+            source,
+            request,
+            dry_run,
+        } => import_watermarks(proxy.guard.store(), &source, &request, dry_run).await,
+        Command::WatermarkStopAt { key, chain, level } => {
+            stop_key(proxy.guard.store(), Account { chain, key }, level).await
+        }
+        Command::WatermarkResume { key, chain, level } => {
+            resume_key(proxy.guard.store(), Account { chain, key }, level).await
+        }
         Command::Drain { signer } => {
             set_draining(&proxy.roster, drains, &signer, Some(now())).await
         }
@@ -50,12 +64,20 @@ pub fn show_watermarks(store: &dyn WatermarkStore) -> Watermarks {
         round: report.floor.round.get(),
         at: report.floor_at,
     });
+    let keys = store.accounts().into_iter().map(|report| KeyLimits {
+        chain: report.account.chain,
+        key: report.account.key,
+        stop_at: report.state.stop_at,
+        halted: report.state.halt.map(Halted::from),
+    });
     let report = store.report();
+    // A seal is no ailment: it is shown, and what stands is what will be signed by, which is nothing.
+    let refuses = report.condition == Condition::Refusing && !is_only_sealed(&report);
     Watermarks {
         lineage: report.lineage,
-        refusing: report
-            .reason
-            .filter(|_| report.condition == Condition::Refusing),
+        refusing: report.reason.filter(|_| refuses),
+        sealed: report.sealed,
+        keys: keys.collect(),
         watermarks: watermarks.collect(),
     }
 }
@@ -67,6 +89,11 @@ pub async fn init_watermark(
     chain: ChainId,
     level: Level,
 ) -> Reply {
+    let report = store.report();
+    if report.sealed.is_some() {
+        let reason = report.reason.unwrap_or_default();
+        return Reply::Failed(format!("{reason}; nothing was changed"));
+    }
     let floor = Position::end_of_level(level);
     let streams = ConsensusKind::ALL.map(|kind| Stream { chain, key, kind });
     let before: Vec<_> = store

@@ -5,7 +5,7 @@
 //! absent one absent, and the first [`WatermarkStore::raise`] creates it.
 
 mod disk;
-mod vouching;
+mod replace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ use super::watch::Vitals;
 use super::witness::Keeper;
 pub(super) use disk::Loaded;
 use disk::{create_file, new_lineage};
-pub use vouching::Accepted;
+pub use replace::{Found, Replaced};
 
 const STORE_FILE: &str = "watermarks.redb";
 

@@ -1,0 +1,218 @@
+//! `watermark reset`: the one way down, and out of a store that cannot be used. Only while no proxy runs.
+//!
+//! Each check stands between an operator in a hurry and a key that signs a level twice, so each has its sentence.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::{Failure, Outcome, code, load, print};
+use crate::config::Loaded;
+use crate::control::document_of;
+use crate::guard::{Account, Book};
+use crate::node::INIT_MARGIN;
+use crate::settings::{Chain, Settings};
+use crate::store::{DirectoryLock, EmbeddedStore, Found, write_durably};
+use crate::tezos::{ChainId, Level, PublicKeyHash};
+use crate::transfer::begin_anew;
+
+use super::floor::{Floor, floor_of, from_node};
+use super::{chain, run};
+
+/// What an operator gives for the lineage of a store that has none that can be read.
+const UNREADABLE: &str = "unreadable";
+
+/// `watermark reset`
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Reset {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// I know that everything above the level that I give can be signed again with other bytes.
+    #[arg(long, required = true)]
+    danger: bool,
+    /// The lineage of the store that is replaced, as `watermark show` prints it, or the word `unreadable`.
+    #[arg(long, value_name = "LINEAGE")]
+    lineage: String,
+    /// Begin anew with this key only; without it with every key on the chain.
+    #[arg(long, value_name = "PKH")]
+    key: Option<PublicKeyHash>,
+    /// The chain; may be left out if the configuration has one only.
+    #[arg(long, value_name = "ID")]
+    chain: Option<ChainId>,
+    #[command(flatten)]
+    floor: Floor,
+    /// Accept a level below the head of the [node], or a node that cannot be asked: this is how keys get slashed.
+    #[arg(long)]
+    below_head: bool,
+}
+
+pub(super) async fn reset(reset: Reset) -> Outcome {
+    let Loaded { settings, .. } = load(&reset.config)?;
+    let chain = chain(&settings, reset.chain)?;
+    let lock = run::lock(&settings)?;
+    let found = EmbeddedStore::inspect(&lock).map_err(|error| Failure::new(code::IO, error))?;
+    let (lineage, book) = match found {
+        Found::Absent => {
+            return Err(problem(
+                "there is no store to replace; `signer-proxy watermark init` makes one",
+            ));
+        }
+        Found::Whole { lineage, book } => (Some(lineage), *book),
+        Found::Unreadable { reason } => {
+            print(&format!("the store cannot be read: {reason}\n"))?;
+            (None, Book::default())
+        }
+    };
+    check_lineage(&reset.lineage, lineage.as_deref())?;
+    let accounts = match lineage {
+        Some(_) => known(&book, &chain, reset.key)?,
+        None => configured(&settings, &chain, reset.key)?,
+    };
+    let level = floor_of(reset.floor, &chain).await?;
+    if !reset.below_head {
+        check_head(&settings, &chain, level).await?;
+    }
+    let now = crate::time::now();
+    if let Some(lineage) = &lineage {
+        let saved = save(&lock, lineage, &book)?;
+        print(&format!("what it held was saved as {}\n", saved.display()))?;
+    }
+    let anew = begin_anew(&book, &accounts, level, now);
+    let replaced =
+        EmbeddedStore::replace(&lock, &anew, now).map_err(|error| Failure::new(code::IO, error))?;
+    tracing::warn!(
+        was = lineage.as_deref().unwrap_or(UNREADABLE),
+        is = replaced.lineage,
+        level = level.get(),
+        "store replaced by the operator"
+    );
+    tell(
+        &settings,
+        &accounts,
+        level,
+        &replaced.lineage,
+        &replaced.kept,
+    )
+}
+
+fn problem(message: impl std::fmt::Display) -> Failure {
+    Failure::new(code::PROBLEM, message)
+}
+
+fn check_lineage(said: &str, is: Option<&str>) -> Result<(), Failure> {
+    match is {
+        Some(is) if said == is => Ok(()),
+        None if said == UNREADABLE => Ok(()),
+        Some(_) => Err(problem(format!(
+            "{said} is not the lineage of this store; `signer-proxy watermark show` prints it; nothing was changed"
+        ))),
+        None => Err(problem(format!(
+            "this store cannot be read, so its lineage cannot be compared; if it is to be replaced all the same, \
+             give --lineage {UNREADABLE}; nothing was changed"
+        ))),
+    }
+}
+
+/// The keys of a store that begin anew.
+fn known(book: &Book, chain: &Chain, key: Option<PublicKeyHash>) -> Result<Vec<Account>, Failure> {
+    let streams = book.streams.keys().map(|stream| Account::from(*stream));
+    let mut accounts: Vec<_> = streams
+        .chain(book.accounts.keys().copied())
+        .filter(|account| account.chain == chain.id && key.is_none_or(|key| key == account.key))
+        .collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    if accounts.is_empty() {
+        let who = key.map_or_else(|| "no key".to_owned(), |key| key.to_string());
+        return Err(problem(format!(
+            "the store knows {who} on {}; a first watermark is set with `signer-proxy watermark init`; nothing \
+             was changed",
+            chain.id
+        )));
+    }
+    Ok(accounts)
+}
+
+/// The keys that a store begins with whose predecessor cannot say which it had.
+fn configured(
+    settings: &Settings,
+    chain: &Chain,
+    key: Option<PublicKeyHash>,
+) -> Result<Vec<Account>, Failure> {
+    let keys = match key {
+        Some(key) => vec![key],
+        None => settings.keys.iter().map(|key| key.hash).collect(),
+    };
+    if keys.is_empty() {
+        return Err(problem(
+            "the store cannot say which keys it had, and the configuration lists none: name one with --key, and \
+             set the watermarks of the others with `signer-proxy watermark init` afterwards; nothing was changed",
+        ));
+    }
+    let chain = chain.id;
+    Ok(keys.into_iter().map(|key| Account { chain, key }).collect())
+}
+
+async fn check_head(settings: &Settings, chain: &Chain, level: Level) -> Result<(), Failure> {
+    let Some(node) = &settings.node else {
+        return Ok(());
+    };
+    let head = from_node(&node.url, chain).await.map_err(|error| {
+        problem(format!(
+            "the head of the [node] is not known, so the level cannot be compared with it: {error}; nothing was \
+             changed (--below-head goes on without)"
+        ))
+    })?;
+    let head = head.get().saturating_sub(INIT_MARGIN);
+    if level.get() < head {
+        return Err(problem(format!(
+            "level {level} lies below the head of the chain, which is at {head}: the key may have signed up to \
+             there; give a level of at least {head}; nothing was changed"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes what the store holds as a document beside it.
+fn save(lock: &DirectoryLock, lineage: &str, book: &Book) -> Result<PathBuf, Failure> {
+    let now = crate::time::now();
+    let time = now.strftime("%Y%m%dT%H%M%S%.3fZ");
+    let file = lock
+        .directory()
+        .join(format!("watermarks-before-reset-{time}.json"));
+    let text = document_of(lineage, book, now).to_text();
+    write_durably(&file, text.as_bytes()).map_err(|error| {
+        let file = file.display();
+        Failure::new(
+            code::IO,
+            format!("cannot save what the store holds as {file}: {error}; nothing was changed"),
+        )
+    })?;
+    Ok(file)
+}
+
+fn tell(
+    settings: &Settings,
+    accounts: &[Account],
+    level: Level,
+    lineage: &str,
+    kept: &std::path::Path,
+) -> Outcome {
+    for account in accounts {
+        print(&format!(
+            "{} on {} begins anew: nothing at or below level {level} will be signed\n",
+            account.key, account.chain
+        ))?;
+    }
+    print(&format!(
+        "the old store is kept as {}\nlineage of the new store: {lineage}\n",
+        kept.display()
+    ))?;
+    if settings.state.lineage.is_some() {
+        print(
+            "state.lineage of the configuration names the old store: put the new lineage there, or nothing is signed\n",
+        )?;
+    }
+    Ok(())
+}

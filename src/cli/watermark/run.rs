@@ -1,0 +1,72 @@
+//! A command on watermarks: asked of the running proxy, or done on the store if none runs.
+
+use crate::cli::{Failure, code};
+use crate::control::{self, AskError, Command, Reply};
+use crate::guard::Account;
+use crate::settings::Settings;
+use crate::store::{DirectoryLock, EmbeddedStore, LockError};
+
+/// Asks the running proxy, or does it on the store if none runs.
+pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Reply, Failure> {
+    match control::ask(&settings.admin.socket, &command).await {
+        Ok(reply) => return Ok(reply),
+        Err(AskError::NotRunning) => {}
+        Err(error @ AskError::Broken(_)) => return Err(Failure::new(code::IO, error)),
+    }
+    if may_create(&command) {
+        let directory = &settings.state.directory;
+        std::fs::create_dir_all(directory).map_err(|error| {
+            Failure::new(
+                code::IO,
+                format!("cannot create {}: {error}", directory.display()),
+            )
+        })?;
+    }
+    let store = EmbeddedStore::open(lock(settings)?, settings.state.lineage.clone(), |_| {});
+    Ok(match command {
+        Command::WatermarkInit { key, chain, level } => {
+            control::init_watermark(&store, key, chain, level).await
+        }
+        Command::WatermarkShow => Reply::Watermarks(control::show_watermarks(&store)),
+        Command::WatermarkExport { seal } => control::export_watermarks(&store, seal).await,
+        Command::WatermarkImport {
+            source,
+            request,
+            dry_run,
+        } => control::import_watermarks(&store, &source, &request, dry_run).await,
+        Command::WatermarkStopAt { key, chain, level } => {
+            control::stop_key(&store, Account { chain, key }, level).await
+        }
+        Command::WatermarkResume { key, chain, level } => {
+            control::resume_key(&store, Account { chain, key }, level).await
+        }
+        Command::Drain { .. } | Command::Undrain { .. } => {
+            return Err(Failure::new(code::PROBLEM, "no proxy is running"));
+        }
+    })
+}
+
+/// Locks the state directory against every other process.
+pub(super) fn lock(settings: &Settings) -> Result<DirectoryLock, Failure> {
+    DirectoryLock::acquire(&settings.state.directory).map_err(|error| {
+        let code = match &error {
+            LockError::Held { .. } => code::LOCKED,
+            LockError::Failed { .. } | LockError::Missing { .. } => code::IO,
+        };
+        Failure::new(code, error)
+    })
+}
+
+/// Whether the command is an act of first use, which makes the state directory.
+fn may_create(command: &Command) -> bool {
+    match command {
+        Command::WatermarkInit { .. } | Command::WatermarkImport { dry_run: false, .. } => true,
+        Command::Drain { .. }
+        | Command::Undrain { .. }
+        | Command::WatermarkExport { .. }
+        | Command::WatermarkImport { dry_run: true, .. }
+        | Command::WatermarkResume { .. }
+        | Command::WatermarkShow
+        | Command::WatermarkStopAt { .. } => false,
+    }
+}

@@ -1,0 +1,267 @@
+//! Watermarks that move: export with its seal, import, stop levels, and the end of a halt.
+//!
+//! All of it works on a store, whether a proxy runs on it or not. What is answered as done is durable.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::guard::{
+    Account, AccountState, Book, Change, Condition, Raise, StoreReport, Stream, WatermarkStore,
+};
+use crate::tezos::{ConsensusKind, Level, Position};
+use crate::time::now;
+use crate::transfer::{
+    Document, DocumentAccount, Halted, Mark, Plan, Present, Request, Source, words,
+};
+
+use super::Reply;
+
+/// Why nothing may be changed or taken from a store: there is none, it was sealed, or it is in doubt.
+fn unwilling(report: &StoreReport) -> Option<String> {
+    match report.condition {
+        Condition::Ready => None,
+        Condition::Absent | Condition::Refusing => Some(report.reason.clone().unwrap_or_default()),
+    }
+}
+
+/// Whether the seal is all that keeps the store from signing.
+pub(super) fn is_only_sealed(report: &StoreReport) -> bool {
+    let sealed = Book {
+        sealed: report.sealed,
+        ..Book::default()
+    };
+    report.sealed.is_some() && report.reason == sealed.seal_sentence()
+}
+
+/// The watermarks as a document, as JSON text. With `seal` the store never signs again, durably, before any of
+/// them is read; sealing again is the same as exporting again.
+pub async fn export_watermarks(store: &dyn WatermarkStore, seal: bool) -> Reply {
+    let report = store.report();
+    // Floors of a store in doubt may be too low, and whoever imports them would believe them.
+    if let Some(reason) = unwilling(&report)
+        && !is_only_sealed(&report)
+    {
+        return Reply::Failed(reason);
+    }
+    if seal && report.sealed.is_none() {
+        if let Err(error) = store.amend(vec![Change::Seal], now()).await {
+            return Reply::Failed(format!("the store is not known to be sealed: {error}"));
+        }
+        tracing::warn!("store sealed, it never signs again");
+    }
+    Reply::Document(document(store).to_text())
+}
+
+fn document(store: &dyn WatermarkStore) -> Document {
+    let report = store.report();
+    let streams = store.streams().into_iter();
+    let accounts = store.accounts().into_iter();
+    assemble(
+        report.lineage.unwrap_or_default(),
+        report.sealed,
+        streams.map(|report| (report.stream, report.floor, report.floor_at)),
+        accounts.map(|report| (report.account, report.state)),
+        now(),
+    )
+}
+
+/// The watermarks of a store that nobody has open, as a document.
+#[must_use]
+pub fn document_of(lineage: &str, book: &Book, now: Timestamp) -> Document {
+    let streams = book.streams.iter();
+    let accounts = book.accounts.iter();
+    assemble(
+        lineage.to_owned(),
+        book.sealed,
+        streams.map(|(stream, state)| (*stream, state.floor, state.floor_at)),
+        accounts.map(|(account, state)| (*account, state.clone())),
+        now,
+    )
+}
+
+fn assemble(
+    lineage: String,
+    sealed: Option<Timestamp>,
+    streams: impl Iterator<Item = (Stream, Position, Timestamp)>,
+    states: impl Iterator<Item = (Account, AccountState)>,
+    created: Timestamp,
+) -> Document {
+    let mut accounts: BTreeMap<Account, DocumentAccount> = BTreeMap::new();
+    for (stream, position, since) in streams {
+        let account = entry(&mut accounts, stream.into());
+        account.watermarks.push(Mark {
+            kind: stream.kind,
+            position,
+            since,
+        });
+    }
+    for (account, state) in states.filter(|(_, state)| *state != AccountState::default()) {
+        let account = entry(&mut accounts, account);
+        account.stop_at = state.stop_at;
+        account.halted = state.halt.map(Halted::from);
+    }
+    Document {
+        lineage,
+        created,
+        sealed,
+        accounts: accounts.into_values().collect(),
+    }
+}
+
+fn entry(
+    accounts: &mut BTreeMap<Account, DocumentAccount>,
+    account: Account,
+) -> &mut DocumentAccount {
+    accounts.entry(account).or_insert_with(|| DocumentAccount {
+        chain: account.chain,
+        key: account.key,
+        stop_at: None,
+        halted: None,
+        watermarks: Vec::new(),
+    })
+}
+
+/// What `source` would change, as lines; and, unless `dry_run`, changes it, all or nothing. Creates the store
+/// where there is none.
+pub async fn import_watermarks(
+    store: &dyn WatermarkStore,
+    source: &Source,
+    request: &Request,
+    dry_run: bool,
+) -> Reply {
+    let report = store.report();
+    if report.condition != Condition::Absent
+        && let Some(reason) = unwilling(&report)
+    {
+        return Reply::Failed(reason);
+    }
+    let plan = match Plan::make(&present(store), source, request) {
+        Ok(plan) => plan,
+        Err(error) => return Reply::Failed(error.to_string()),
+    };
+    if dry_run {
+        return Reply::Done(plan.to_string());
+    }
+    let changes = plan.changes();
+    if changes.is_empty() {
+        return Reply::Done("nothing had to be changed".to_owned());
+    }
+    let count = changes.len();
+    if let Err(error) = store.amend(changes, now()).await {
+        return Reply::Failed(error.to_string());
+    }
+    let lineage = store.report().lineage.unwrap_or_default();
+    tracing::warn!(source = source.what, changes = count, "watermarks imported");
+    Reply::Done(format!(
+        "done: {count} changes from {}\nlineage of the store: {lineage}",
+        source.what
+    ))
+}
+
+/// What an import is merged into.
+fn present(store: &dyn WatermarkStore) -> Present {
+    let floors = store.streams();
+    let halted = store.accounts();
+    Present {
+        floors: floors
+            .into_iter()
+            .map(|report| (report.stream, report.floor))
+            .collect(),
+        halted: halted
+            .into_iter()
+            .filter(|report| report.state.halt.is_some())
+            .map(|report| report.account)
+            .collect(),
+    }
+}
+
+/// Nothing above `level` is ever signed with the key by this store.
+pub async fn stop_key(store: &dyn WatermarkStore, account: Account, level: Level) -> Reply {
+    let Account { chain, key } = account;
+    if let Some(reason) = unwilling(&store.report()) {
+        return Reply::Failed(reason);
+    }
+    let floors = floors(store, account);
+    let Some(highest) = floors.iter().map(|(_, floor)| *floor).max() else {
+        return Reply::Failed(format!(
+            "{key} has no watermark on {chain} in this store, which signs nothing with it; nothing was changed"
+        ));
+    };
+    if let Some(stop) = store.account(account).stop_at
+        && stop < level
+    {
+        return Reply::Failed(format!(
+            "{key} on {chain} already stops at level {stop}; a stop is only ever lowered, nothing was changed"
+        ));
+    }
+    let stop = vec![Change::StopAt { account, level }];
+    if let Err(error) = store.amend(stop, now()).await {
+        return Reply::Failed(error.to_string());
+    }
+    tracing::warn!(%key, %chain, level = level.get(), "key stops at a level");
+    let floors: Vec<_> = floors
+        .iter()
+        .map(|(kind, floor)| format!("{kind} {}", words(*floor)))
+        .collect();
+    let above = (highest.level > level).then(|| {
+        format!(
+            "\nthat is above the stop: whoever takes over starts above level {}",
+            highest.level
+        )
+    });
+    Reply::Done(format!(
+        "{key} on {chain} stops: nothing above level {level} is ever signed with it by this store\nit may have \
+         signed up to: {}{}",
+        floors.join(", "),
+        above.unwrap_or_default()
+    ))
+}
+
+fn floors(store: &dyn WatermarkStore, account: Account) -> Vec<(ConsensusKind, Position)> {
+    let streams = store.streams().into_iter();
+    let of_key = streams.filter(|report| Account::from(report.stream) == account);
+    of_key
+        .map(|report| (report.stream.kind, report.floor))
+        .collect()
+}
+
+/// Takes back a halt. With a level nothing at or below it will be signed, of any kind, from the same moment on.
+pub async fn resume_key(
+    store: &dyn WatermarkStore,
+    account: Account,
+    level: Option<Level>,
+) -> Reply {
+    let Account { chain, key } = account;
+    if let Some(reason) = unwilling(&store.report()) {
+        return Reply::Failed(reason);
+    }
+    let Some(halt) = store.account(account).halt else {
+        return Reply::Failed(format!(
+            "signing with {key} on {chain} is not halted; nothing was changed"
+        ));
+    };
+    let raises = level.map(Position::end_of_level).into_iter();
+    let raises = raises.flat_map(|floor| {
+        ConsensusKind::ALL.map(|kind| {
+            let stream = Stream { chain, key, kind };
+            Change::Raise(Raise { stream, floor })
+        })
+    });
+    let changes = raises.chain([Change::Resume { account }]).collect();
+    if let Err(error) = store.amend(changes, now()).await {
+        return Reply::Failed(error.to_string());
+    }
+    let level_number = level.map(Level::get);
+    tracing::warn!(%key, %chain, level = level_number, since = %halt.at, "key resumed by the operator");
+    let floor = level.map(|level| format!(", nothing at or below level {level}"));
+    Reply::Done(format!(
+        "signing with {key} on {chain} goes on{}; it was halted since {}: {}",
+        floor.unwrap_or_default(),
+        halt.at,
+        halt.reason
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Replacing a store by another one, while nobody has it open: for `watermark reset` alone.
+//!
+//! The order is the argument: the new store is whole, synced and read back under a temporary name; the old file
+//! gets a second name; then one rename puts the new one in its place. A crash in between leaves the old store,
+//! and after it the new one. At no time is there none, or one that is half written or empty.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use redb::backends::FileBackend;
+use redb::{Database, Durability};
+
+use crate::guard::{Book, Slot, Touched};
+
+use super::super::lock::DirectoryLock;
+use super::super::{file, owner, tables};
+use super::disk::{new_lineage, read_database};
+use super::{EmbeddedStore, STORE_FILE};
+
+/// The whole store is far smaller.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// What there is in a state directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No store.
+    Absent,
+    /// A store that could be read in full.
+    Whole {
+        /// Its identity.
+        lineage: String,
+        /// Its contents.
+        book: Box<Book>,
+    },
+    /// Something that is no store that this program can read.
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// The identity of the new store.
+    pub lineage: String,
+    /// The old store's file under its new name.
+    pub kept: PathBuf,
+}
+
+impl EmbeddedStore {
+    /// Looks at the store in a locked directory without opening it for work and without changing it. Blocking.
+    ///
+    /// # Errors
+    /// The file cannot be looked at for want of rights: that says nothing about the store.
+    pub fn inspect(lock: &DirectoryLock) -> Result<Found, String> {
+        let path = lock.directory().join(STORE_FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Absent),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let remedy = owner::remedy(&error, lock.directory());
+                return Err(format!(
+                    "{} cannot be read: {error}{remedy}",
+                    path.display()
+                ));
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                return Ok(Found::Unreadable { reason });
+            }
+        };
+        // A copy: opening a database writes to it.
+        let copy = path.with_extension("redb.reading");
+        let found = read_copy(&copy, &bytes);
+        let removed = owner::remove_leftover(&copy);
+        let found = found.map_err(|error| format!("{}: {error}", copy.display()))?;
+        removed.map_err(|error| format!("{}: {error}", copy.display()))?;
+        Ok(found)
+    }
+
+    /// Puts a new store with the contents `book` and a new lineage in the place of the old one, whose file is
+    /// kept beside it. Blocking; returns after the new store is durable in its place.
+    ///
+    /// # Errors
+    /// What failed; the old store then still stands, unless the sentence says otherwise.
+    pub fn replace(lock: &DirectoryLock, book: &Book, now: Timestamp) -> Result<Replaced, String> {
+        let path = lock.directory().join(STORE_FILE);
+        let lineage = new_lineage()?;
+        let made = make(&path, lock.directory(), &lineage, book)?;
+        let kept = keep(&path, lock.directory(), now)?;
+        put(&made, &path, lock.directory())?;
+        Ok(Replaced { lineage, kept })
+    }
+}
+
+/// Outer error: the copy could not be made.
+fn read_copy(copy: &Path, bytes: &[u8]) -> io::Result<Found> {
+    file::write_durably(copy, bytes)?;
+    let read = || {
+        let database = open(copy)?;
+        let loaded = read_database(database, |_, _| Ok(()))?;
+        Ok::<_, String>((loaded.lineage, loaded.book))
+    };
+    let read = catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err("the database panicked on it".to_owned()));
+    Ok(match read {
+        Ok((lineage, book)) => Found::Whole {
+            lineage,
+            book: Box::new(book),
+        },
+        Err(reason) => Found::Unreadable { reason },
+    })
+}
+
+fn open(path: &Path) -> Result<Database, String> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.open(path).map_err(|error| error.to_string())
+}
+
+/// Step 1: a whole store under a temporary name, synced, and read back.
+fn make(path: &Path, directory: &Path, lineage: &str, book: &Book) -> Result<PathBuf, String> {
+    let made = path.with_extension("redb.making");
+    let failed = |error: String| format!("cannot write {}: {error}", made.display());
+    let new = owner::remove_leftover(&made)
+        .and_then(|()| owner::create(&made, directory))
+        .map_err(|error| failed(format!("{error}{}", owner::remedy(&error, directory))))?;
+    let synced = new.try_clone().map_err(|error| failed(error.to_string()))?;
+    let backend = FileBackend::new(new).map_err(|error| failed(error.to_string()))?;
+    let database = Database::builder()
+        .create_with_backend(backend)
+        .map_err(|error| failed(error.to_string()))?;
+    fill(&database, lineage, book).map_err(|error| failed(error.to_string()))?;
+    drop(database);
+    synced
+        .sync_all()
+        .map_err(|error| failed(error.to_string()))?;
+    drop(synced);
+    let loaded = read_database(open(&made).map_err(failed)?, |_, _| Ok(())).map_err(failed)?;
+    if loaded.book != *book || loaded.lineage != lineage {
+        return Err(failed("it does not hold what was written to it".to_owned()));
+    }
+    Ok(made)
+}
+
+fn fill(database: &Database, lineage: &str, book: &Book) -> Result<(), redb::Error> {
+    tables::initialise(database, lineage)?;
+    let rows = book.streams.iter().flat_map(|(stream, state)| {
+        state.rows.keys().map(|position| Slot {
+            stream: *stream,
+            position: *position,
+        })
+    });
+    let all = Touched {
+        floors: book.streams.keys().copied().collect(),
+        rows: rows.collect(),
+        accounts: book.accounts.keys().copied().collect(),
+        sealed: book.sealed.is_some(),
+        ..Touched::default()
+    };
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    tables::write(&transaction, book, &all)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Step 2: a second name for the old file, without touching the first.
+fn keep(path: &Path, directory: &Path, now: Timestamp) -> Result<PathBuf, String> {
+    let time = now.strftime("%Y%m%dT%H%M%S%.3fZ");
+    let kept = path.with_extension(format!("redb.replaced-{time}"));
+    let failed = |error: io::Error| {
+        format!(
+            "cannot keep the old store as {}: {error}; nothing was changed",
+            kept.display()
+        )
+    };
+    // Not every file system has second names. A damaged file may not be readable enough for a copy.
+    if std::fs::hard_link(path, &kept).is_err() {
+        let bytes = std::fs::read(path).map_err(failed)?;
+        file::write_durably(&kept, &bytes).map_err(failed)?;
+    }
+    file::sync_directory(directory).map_err(failed)?;
+    Ok(kept)
+}
+
+/// Step 3: the one moment at which the store changes.
+fn put(made: &Path, path: &Path, directory: &Path) -> Result<(), String> {
+    std::fs::rename(made, path).map_err(|error| {
+        format!("cannot put the new store in its place: {error}; nothing was changed")
+    })?;
+    file::sync_directory(directory).map_err(|error| {
+        format!(
+            "the new store is in its place, but a power cut may bring the old one back: {error}; repeat the \
+             reset on a healthy disk"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use crate::transfer::{Halted, Request, Source};
 
 pub use client::{AskError, ask};
 pub use commands::{init_watermark, restore_drains, show_watermarks};
-pub use transfer::{document_of, export_watermarks, import_watermarks, resume_key, stop_key};
+pub use transfer::{export_watermarks, import_watermarks, resume_key, stop_key};
 
 /// The longest line that is read: an import of some thousand keys.
 const LINE: u64 = 1 << 20;

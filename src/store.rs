@@ -16,7 +16,7 @@ mod tables;
 mod watch;
 mod witness;
 
-pub use embedded::{EmbeddedStore, Found, Replaced};
+pub use embedded::{Accepted, EmbeddedStore, Found, Replaced, Trust};
 pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
 pub use watch::{Vitals, watch};

@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use crate::config::Loaded;
 use crate::control::{Command, Reply};
 use crate::settings::{Chain, Settings};
+use crate::store::EmbeddedStore;
 use crate::tezos::{ChainId, Level, PublicKeyHash};
 
 use super::{Failure, Outcome, code, load, print};
@@ -41,6 +42,9 @@ pub(super) enum Watermark {
     StopAt(StopAt),
     /// Sign again with a key that was halted because somebody else seemed to sign with it.
     Resume(Resume),
+    /// Accept a store that is behind, beside or without its witness, by raising all its watermarks. Only while no
+    /// proxy runs.
+    Accept(Accept),
     /// The one way down: replace the store, with lower watermarks if need be. Only while no proxy runs.
     Reset(reset::Reset),
 }
@@ -80,6 +84,19 @@ pub(super) struct Resume {
     who: Who,
     #[command(flatten)]
     floor: Option<Floor>,
+}
+
+/// `watermark accept`
+#[derive(Debug, Args)]
+pub(super) struct Accept {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The chain of the node; may be left out if the configuration has one only.
+    #[arg(long, value_name = "ID")]
+    chain: Option<ChainId>,
+    #[command(flatten)]
+    floor: Floor,
 }
 
 /// A key on a chain.
@@ -126,6 +143,7 @@ pub(super) async fn watermark(command: Watermark) -> Outcome {
             };
             done(execute(&settings, command).await?)
         }
+        Watermark::Accept(accepted) => accept(accepted).await,
         Watermark::Reset(reset) => reset::reset(reset).await,
     }
 }
@@ -145,6 +163,26 @@ async fn initialise(init: Init) -> Outcome {
         level,
     };
     done(execute(&settings, command).await?)
+}
+
+async fn accept(accept: Accept) -> Outcome {
+    let Loaded { settings, .. } = load(&accept.config)?;
+    let chain = chain(&settings, accept.chain)?;
+    let lock = run::lock(&settings)?;
+    let level = floor_of(accept.floor, &chain).await?;
+    let trust = run::trust(&settings);
+    let accepted = EmbeddedStore::accept(&lock, &trust, level, crate::time::now())
+        .map_err(|reason| Failure::new(code::PROBLEM, reason))?;
+    for account in &accepted.accounts {
+        print(&format!(
+            "{} on {}: nothing at or below level {level} will be signed\n",
+            account.key, account.chain
+        ))?;
+    }
+    print(&format!(
+        "lineage of the accepted store: {}\n",
+        accepted.lineage
+    ))
 }
 
 /// The chain that is meant.

@@ -2,18 +2,12 @@
 //!
 //! All of it works on a store, whether a proxy runs on it or not. What is answered as done is durable.
 
-use std::collections::BTreeMap;
-
-use jiff::Timestamp;
-
 use crate::guard::{
-    Account, AccountState, Book, Change, Condition, Raise, StoreReport, Stream, WatermarkStore,
+    Account, Book, Change, Condition, Raise, StoreReport, Stream, StreamState, WatermarkStore,
 };
 use crate::tezos::{ConsensusKind, Level, Position};
 use crate::time::now;
-use crate::transfer::{
-    Document, DocumentAccount, Halted, Mark, Plan, Present, Request, Source, words,
-};
+use crate::transfer::{Document, Plan, Present, Request, Source, words};
 
 use super::Reply;
 
@@ -55,71 +49,19 @@ pub async fn export_watermarks(store: &dyn WatermarkStore, seal: bool) -> Reply 
 
 fn document(store: &dyn WatermarkStore) -> Document {
     let report = store.report();
-    let streams = store.streams().into_iter();
+    let streams = store.streams().into_iter().map(|report| {
+        let state = StreamState::with_floor(report.floor, report.floor_at);
+        (report.stream, state)
+    });
     let accounts = store.accounts().into_iter();
-    assemble(
-        report.lineage.unwrap_or_default(),
-        report.sealed,
-        streams.map(|report| (report.stream, report.floor, report.floor_at)),
-        accounts.map(|report| (report.account, report.state)),
-        now(),
-    )
-}
-
-/// The watermarks of a store that nobody has open, as a document.
-#[must_use]
-pub fn document_of(lineage: &str, book: &Book, now: Timestamp) -> Document {
-    let streams = book.streams.iter();
-    let accounts = book.accounts.iter();
-    assemble(
-        lineage.to_owned(),
-        book.sealed,
-        streams.map(|(stream, state)| (*stream, state.floor, state.floor_at)),
-        accounts.map(|(account, state)| (*account, state.clone())),
-        now,
-    )
-}
-
-fn assemble(
-    lineage: String,
-    sealed: Option<Timestamp>,
-    streams: impl Iterator<Item = (Stream, Position, Timestamp)>,
-    states: impl Iterator<Item = (Account, AccountState)>,
-    created: Timestamp,
-) -> Document {
-    let mut accounts: BTreeMap<Account, DocumentAccount> = BTreeMap::new();
-    for (stream, position, since) in streams {
-        let account = entry(&mut accounts, stream.into());
-        account.watermarks.push(Mark {
-            kind: stream.kind,
-            position,
-            since,
-        });
-    }
-    for (account, state) in states.filter(|(_, state)| *state != AccountState::default()) {
-        let account = entry(&mut accounts, account);
-        account.stop_at = state.stop_at;
-        account.halted = state.halt.map(Halted::from);
-    }
-    Document {
-        lineage,
-        created,
-        sealed,
-        accounts: accounts.into_values().collect(),
-    }
-}
-
-fn entry(
-    accounts: &mut BTreeMap<Account, DocumentAccount>,
-    account: Account,
-) -> &mut DocumentAccount {
-    accounts.entry(account).or_insert_with(|| DocumentAccount {
-        chain: account.chain,
-        key: account.key,
-        stop_at: None,
-        halted: None,
-        watermarks: Vec::new(),
-    })
+    let book = Book {
+        streams: streams.collect(),
+        accounts: accounts
+            .map(|report| (report.account, report.state))
+            .collect(),
+        sealed: report.sealed,
+    };
+    Document::of_book(&report.lineage.unwrap_or_default(), &book, now())
 }
 
 /// What `source` would change, as lines; and, unless `dry_run`, changes it, all or nothing. Creates the store

@@ -6,6 +6,7 @@
 
 mod disk;
 mod replace;
+mod vouching;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use super::witness::Keeper;
 pub(super) use disk::Loaded;
 use disk::{create_file, new_lineage};
 pub use replace::{Found, Replaced};
+pub use vouching::Accepted;
 
 const STORE_FILE: &str = "watermarks.redb";
 

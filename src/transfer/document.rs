@@ -7,12 +7,12 @@
 
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Halt;
+use crate::guard::{Account, AccountState, Book, Halt};
 use crate::tezos::{ChainId, ConsensusKind, Level, Position, PublicKeyHash};
 
 use super::canonical::checksum;
@@ -79,6 +79,34 @@ pub struct Mark {
 }
 
 impl Document {
+    /// Everything that a store of this lineage holds, but for its claims and signatures.
+    #[must_use]
+    pub fn of_book(lineage: &str, book: &Book, created: Timestamp) -> Self {
+        let mut accounts: BTreeMap<Account, DocumentAccount> = BTreeMap::new();
+        // Sorted, so that the same contents give the same document.
+        let streams: BTreeMap<_, _> = book.streams.iter().collect();
+        for (stream, state) in streams {
+            let account = DocumentAccount::entry(&mut accounts, (*stream).into());
+            account.watermarks.push(Mark {
+                kind: stream.kind,
+                position: state.floor,
+                since: state.floor_at,
+            });
+        }
+        let limited = book.accounts.iter();
+        for (account, state) in limited.filter(|(_, state)| **state != AccountState::default()) {
+            let account = DocumentAccount::entry(&mut accounts, *account);
+            account.stop_at = state.stop_at;
+            account.halted = state.halt.clone().map(Halted::from);
+        }
+        Self {
+            lineage: lineage.to_owned(),
+            created,
+            sealed: book.sealed,
+            accounts: accounts.into_values().collect(),
+        }
+    }
+
     /// Reads a document. `file` is its name in errors.
     ///
     /// # Errors
@@ -123,6 +151,19 @@ impl Document {
                 None => None,
             },
             accounts,
+        })
+    }
+}
+
+impl DocumentAccount {
+    /// The entry of `account`, empty if it is new.
+    fn entry(accounts: &mut BTreeMap<Account, Self>, account: Account) -> &mut Self {
+        accounts.entry(account).or_insert_with(|| Self {
+            chain: account.chain,
+            key: account.key,
+            stop_at: None,
+            halted: None,
+            watermarks: Vec::new(),
         })
     }
 }

@@ -8,13 +8,12 @@ use clap::Args;
 
 use crate::cli::{Failure, Outcome, code, load, print};
 use crate::config::Loaded;
-use crate::control::document_of;
-use crate::guard::{Account, Book};
+use crate::guard::{Account, Book, WatermarkStore as _};
 use crate::node::INIT_MARGIN;
 use crate::settings::{Chain, Settings};
-use crate::store::{DirectoryLock, EmbeddedStore, Found, write_durably};
+use crate::store::{DirectoryLock, EmbeddedStore, Found, Replaced, write_durably};
 use crate::tezos::{ChainId, Level, PublicKeyHash};
-use crate::transfer::begin_anew;
+use crate::transfer::{Document, begin_anew};
 
 use super::floor::{Floor, floor_of, from_node};
 use super::{chain, run};
@@ -55,7 +54,8 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
     let (lineage, book) = match found {
         Found::Absent => {
             return Err(problem(
-                "there is no store to replace; `signer-proxy watermark init` makes one",
+                "there is no store to replace; `signer-proxy watermark init` makes one, or, if its witness is there, \
+                 `signer-proxy watermark accept`",
             ));
         }
         Found::Whole { lineage, book } => (Some(lineage), *book),
@@ -79,21 +79,22 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
         print(&format!("what it held was saved as {}\n", saved.display()))?;
     }
     let anew = begin_anew(&book, &accounts, level, now);
-    let replaced =
-        EmbeddedStore::replace(&lock, &anew, now).map_err(|error| Failure::new(code::IO, error))?;
+    let trust = run::trust(&settings);
+    let replaced = EmbeddedStore::replace(&lock, &trust, &anew, now)
+        .map_err(|error| Failure::new(code::IO, error))?;
     tracing::warn!(
         was = lineage.as_deref().unwrap_or(UNREADABLE),
         is = replaced.lineage,
         level = level.get(),
         "store replaced by the operator"
     );
-    tell(
-        &settings,
-        &accounts,
-        level,
-        &replaced.lineage,
-        &replaced.kept,
-    )
+    tell(&accounts, level, &replaced)?;
+    // The first opening writes the first witness, and says what still keeps the store from signing.
+    let report = EmbeddedStore::open_trusting(lock, trust, |_| {}).report();
+    match report.reason {
+        Some(reason) => Err(problem(format!("{reason}; the reset itself is done"))),
+        None => Ok(()),
+    }
 }
 
 fn problem(message: impl std::fmt::Display) -> Failure {
@@ -181,7 +182,7 @@ fn save(lock: &DirectoryLock, lineage: &str, book: &Book) -> Result<PathBuf, Fai
     let file = lock
         .directory()
         .join(format!("watermarks-before-reset-{time}.json"));
-    let text = document_of(lineage, book, now).to_text();
+    let text = Document::of_book(lineage, book, now).to_text();
     write_durably(&file, text.as_bytes()).map_err(|error| {
         let file = file.display();
         Failure::new(
@@ -192,27 +193,15 @@ fn save(lock: &DirectoryLock, lineage: &str, book: &Book) -> Result<PathBuf, Fai
     Ok(file)
 }
 
-fn tell(
-    settings: &Settings,
-    accounts: &[Account],
-    level: Level,
-    lineage: &str,
-    kept: &std::path::Path,
-) -> Outcome {
+fn tell(accounts: &[Account], level: Level, replaced: &Replaced) -> Outcome {
     for account in accounts {
         print(&format!(
             "{} on {} begins anew: nothing at or below level {level} will be signed\n",
             account.key, account.chain
         ))?;
     }
-    print(&format!(
-        "the old store is kept as {}\nlineage of the new store: {lineage}\n",
-        kept.display()
-    ))?;
-    if settings.state.lineage.is_some() {
-        print(
-            "state.lineage of the configuration names the old store: put the new lineage there, or nothing is signed\n",
-        )?;
+    for kept in &replaced.kept {
+        print(&format!("kept: {}\n", kept.display()))?;
     }
-    Ok(())
+    print(&format!("lineage of the new store: {}\n", replaced.lineage))
 }

@@ -4,7 +4,7 @@ use crate::cli::{Failure, code};
 use crate::control::{self, AskError, Command, Reply};
 use crate::guard::Account;
 use crate::settings::Settings;
-use crate::store::{DirectoryLock, EmbeddedStore, LockError};
+use crate::store::{DirectoryLock, EmbeddedStore, LockError, Trust};
 
 /// Asks the running proxy, or does it on the store if none runs.
 pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Reply, Failure> {
@@ -22,7 +22,7 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
             )
         })?;
     }
-    let store = EmbeddedStore::open(lock(settings)?, settings.state.lineage.clone(), |_| {});
+    let store = EmbeddedStore::open_trusting(lock(settings)?, trust(settings), |_| {});
     Ok(match command {
         Command::WatermarkInit { key, chain, level } => {
             control::init_watermark(&store, key, chain, level).await
@@ -55,6 +55,14 @@ pub(super) fn lock(settings: &Settings) -> Result<DirectoryLock, Failure> {
         };
         Failure::new(code, error)
     })
+}
+
+/// What has to vouch for the store.
+pub(super) fn trust(settings: &Settings) -> Trust {
+    Trust {
+        lineage: settings.state.lineage.clone(),
+        witness: settings.state.witness.clone(),
+    }
 }
 
 /// Whether the command is an act of first use, which makes the state directory.

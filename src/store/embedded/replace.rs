@@ -2,22 +2,23 @@
 //!
 //! The order is the argument: the new store is whole, synced and read back under a temporary name; the old file
 //! gets a second name; then one rename puts the new one in its place. A crash in between leaves the old store,
-//! and after it the new one. At no time is there none, or one that is half written or empty.
+//! and after it the new one. At no time is there none, or one that is half written or empty. The old witness goes
+//! last: until then it contradicts the new store, which therefore signs nothing.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use redb::Database;
 use redb::backends::FileBackend;
-use redb::{Database, Durability};
 
 use crate::guard::{Book, Slot, Touched};
 
 use super::super::lock::DirectoryLock;
 use super::super::{file, owner, tables};
 use super::disk::{new_lineage, read_database};
-use super::{EmbeddedStore, STORE_FILE};
+use super::{EmbeddedStore, STORE_FILE, Trust};
 
 /// The whole store is far smaller.
 const CACHE_BYTES: usize = 4 << 20;
@@ -46,8 +47,8 @@ pub enum Found {
 pub struct Replaced {
     /// The identity of the new store.
     pub lineage: String,
-    /// The old store's file under its new name.
-    pub kept: PathBuf,
+    /// The old store's file, and its witness, under their new names.
+    pub kept: Vec<PathBuf>,
 }
 
 impl EmbeddedStore {
@@ -82,16 +83,25 @@ impl EmbeddedStore {
     }
 
     /// Puts a new store with the contents `book` and a new lineage in the place of the old one, whose file is
-    /// kept beside it. Blocking; returns after the new store is durable in its place.
+    /// kept beside it, and moves the old one's witness out of the way. Blocking; returns after the new store is
+    /// durable in its place.
     ///
     /// # Errors
     /// What failed; the old store then still stands, unless the sentence says otherwise.
-    pub fn replace(lock: &DirectoryLock, book: &Book, now: Timestamp) -> Result<Replaced, String> {
+    pub fn replace(
+        lock: &DirectoryLock,
+        trust: &Trust,
+        book: &Book,
+        now: Timestamp,
+    ) -> Result<Replaced, String> {
         let path = lock.directory().join(STORE_FILE);
         let lineage = new_lineage()?;
         let made = make(&path, lock.directory(), &lineage, book)?;
-        let kept = keep(&path, lock.directory(), now)?;
+        let mut kept = vec![keep(&path, lock.directory(), now)?];
         put(&made, &path, lock.directory())?;
+        if let Some(witness) = &trust.witness {
+            kept.extend(dismiss(witness, now)?);
+        }
         Ok(Replaced { lineage, kept })
     }
 }
@@ -161,18 +171,12 @@ fn fill(database: &Database, lineage: &str, book: &Book) -> Result<(), redb::Err
         sealed: book.sealed.is_some(),
         ..Touched::default()
     };
-    let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    transaction.set_two_phase_commit(true);
-    tables::write(&transaction, book, &all)?;
-    transaction.commit()?;
-    Ok(())
+    tables::commit(database, book, &all)
 }
 
 /// Step 2: a second name for the old file, without touching the first.
 fn keep(path: &Path, directory: &Path, now: Timestamp) -> Result<PathBuf, String> {
-    let time = now.strftime("%Y%m%dT%H%M%S%.3fZ");
-    let kept = path.with_extension(format!("redb.replaced-{time}"));
+    let kept = replaced_name(path, now);
     let failed = |error: io::Error| {
         format!(
             "cannot keep the old store as {}: {error}; nothing was changed",
@@ -199,6 +203,30 @@ fn put(made: &Path, path: &Path, directory: &Path) -> Result<(), String> {
              reset on a healthy disk"
         )
     })
+}
+
+/// Step 4: the witness of the old store says nothing about the new one.
+fn dismiss(witness: &Path, now: Timestamp) -> Result<Option<PathBuf>, String> {
+    let kept = replaced_name(witness, now);
+    let moved = match std::fs::rename(witness, &kept) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => Err(error),
+        Ok(()) => witness.parent().map_or(Ok(()), file::sync_directory),
+    };
+    moved.map(|()| Some(kept)).map_err(|error| {
+        format!(
+            "the new store is in its place, but the witness {} of the old one cannot be moved away: {error}; \
+             nothing is signed until it is",
+            witness.display()
+        )
+    })
+}
+
+/// The name under which a file is kept that was replaced `now`.
+fn replaced_name(path: &Path, now: Timestamp) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".replaced-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ")));
+    path.with_file_name(name)
 }
 
 #[cfg(test)]

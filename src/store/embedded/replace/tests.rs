@@ -55,6 +55,10 @@ fn whole(folder: &tempfile::TempDir) -> (String, Book) {
     }
 }
 
+fn replace(folder: &tempfile::TempDir, book: &Book, at: Timestamp) -> Result<Replaced, String> {
+    EmbeddedStore::replace(&lock(folder), &Trust::default(), book, at)
+}
+
 fn names(folder: &tempfile::TempDir) -> Vec<String> {
     let entries = std::fs::read_dir(folder.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -95,10 +99,10 @@ async fn the_new_store_holds_everything_under_a_new_lineage_and_the_old_one_is_k
     let folder = filled().await;
     let old = std::fs::read(folder.path().join(STORE_FILE)).unwrap();
     let (lineage, book) = whole(&folder);
-    let replaced = EmbeddedStore::replace(&lock(&folder), &book, second(4)).unwrap();
+    let replaced = replace(&folder, &book, second(4)).unwrap();
     assert_ne!(replaced.lineage, lineage);
     assert_eq!(whole(&folder), (replaced.lineage.clone(), book));
-    assert_eq!(std::fs::read(&replaced.kept).unwrap(), old);
+    assert_eq!(std::fs::read(&replaced.kept[0]).unwrap(), old);
     let kept = "watermarks.redb.replaced-19700101T000004.000Z";
     assert_eq!(names(&folder), ["lock", "watermarks.redb", kept]);
     // It works: what was signed is repeated.
@@ -113,7 +117,7 @@ async fn a_sealed_book_stays_sealed() {
     let folder = filled().await;
     let (_, mut book) = whole(&folder);
     book.sealed = Some(second(9));
-    EmbeddedStore::replace(&lock(&folder), &book, second(10)).unwrap();
+    replace(&folder, &book, second(10)).unwrap();
     assert_eq!(whole(&folder).1, book);
     assert_eq!(open_store(&folder).report().sealed, Some(second(9)));
 }
@@ -152,13 +156,46 @@ async fn without_room_for_the_new_one_the_old_store_stands() {
     let path = folder.path().join(STORE_FILE);
     let making = path.with_extension("redb.making");
     std::fs::create_dir_all(making.join("x")).unwrap();
-    let failed = EmbeddedStore::replace(&lock(&folder), &before.1, second(4)).unwrap_err();
+    let failed = replace(&folder, &before.1, second(4)).unwrap_err();
     assert!(failed.contains("cannot write"), "{failed}");
     assert_eq!(whole(&folder), before);
     std::fs::remove_dir_all(&making).unwrap();
     let kept = path.with_extension("redb.replaced-19700101T000004.000Z");
     std::fs::create_dir_all(kept.join("x")).unwrap();
-    let failed = EmbeddedStore::replace(&lock(&folder), &before.1, second(4)).unwrap_err();
+    let failed = replace(&folder, &before.1, second(4)).unwrap_err();
     assert!(failed.contains("cannot keep the old store"), "{failed}");
     assert_eq!(whole(&folder), before);
+}
+
+#[tokio::test]
+async fn the_old_witness_is_kept_and_the_new_store_gets_one_of_its_own() {
+    let (folder, volume) = (filled().await, crate::fixture::folder());
+    let trust = Trust {
+        lineage: None,
+        witness: Some(volume.path().join("witness.json")),
+    };
+    let open = || EmbeddedStore::open_trusting(lock(&folder), trust.clone(), |_| ());
+    assert_eq!(open().report().condition, Condition::Ready);
+    let old = std::fs::read(volume.path().join("witness.json")).unwrap();
+    let (_, mut lower) = whole(&folder);
+    lower.streams.clear();
+    let path = folder.path().join(STORE_FILE);
+    // A crash before the witness is moved leaves a store that it contradicts.
+    let made = make(&path, folder.path(), "torn reset", &lower).unwrap();
+    put(&made, &path, folder.path()).unwrap();
+    let reason = open().report().reason.unwrap();
+    assert!(
+        reason.contains("belongs to the watermark store"),
+        "{reason}"
+    );
+    let replaced = EmbeddedStore::replace(&lock(&folder), &trust, &lower, second(4)).unwrap();
+    assert_eq!(std::fs::read(&replaced.kept[1]).unwrap(), old);
+    for _ in 0..2 {
+        let report = open().report();
+        assert_eq!(
+            (report.condition, report.lineage),
+            (Condition::Ready, Some(replaced.lineage.clone()))
+        );
+    }
+    assert_eq!(names(&volume).len(), 2);
 }

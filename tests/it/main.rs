@@ -30,5 +30,6 @@ mod ledger;
 mod lifecycle;
 mod mutated;
 mod status;
+mod store_faults;
 mod tunnel;
 mod wrong_path;

@@ -1,5 +1,6 @@
 //! The proxy as a process: started, watched through its admin port, killed and started again.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
 use serde_json::Value;
@@ -52,7 +53,34 @@ impl Proxy {
 
     /// Starts `run` and waits until the admin port says that it is ready.
     pub(crate) async fn start(&mut self) {
-        let mut command = Command::new(EXECUTABLE);
+        self.start_by(Command::new(EXECUTABLE), "/readyz").await;
+    }
+
+    /// Starts `run` on a store that refuses: it never becomes ready, and serves.
+    pub(crate) async fn start_refusing(&mut self) {
+        self.start_by(Command::new(EXECUTABLE), "/livez").await;
+        let ready = http::get(&self.admin(), "/readyz").await.unwrap();
+        assert_eq!(ready.status, 503);
+    }
+
+    /// The same, with the state directory on a volume of `size` that ends with the process; gives the
+    /// path under which others see that volume.
+    pub(crate) async fn start_on_volume(&mut self, size: &str) -> PathBuf {
+        const MOUNT: &str = "cp -a \"$1\" \"$1.copy\" && mount -t tmpfs -o size=\"$2\" volume \"$1\" && \
+            cp -a \"$1.copy/.\" \"$1\" && shift 2 && exec \"$@\"";
+        let state = self.config.state.clone();
+        let mut command = Command::new("unshare");
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"])
+            .arg(&state)
+            .arg(size)
+            .arg(EXECUTABLE);
+        self.start_by(command, "/readyz").await;
+        let inside = format!("/proc/{}/root{}", self.process().id(), state.display());
+        PathBuf::from(inside)
+    }
+
+    async fn start_by(&mut self, mut command: Command, until_ok: &str) {
         command
             .arg("run")
             .arg("--config")
@@ -63,7 +91,7 @@ impl Proxy {
         until("the proxy to be ready", async || {
             let ended = self.process().ended();
             assert!(ended.is_none(), "the proxy ended: {ended:?}");
-            let answer = http::get(&admin, "/readyz").await.ok()?;
+            let answer = http::get(&admin, until_ok).await.ok()?;
             (answer.status == 200).then_some(())
         })
         .await;

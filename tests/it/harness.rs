@@ -11,6 +11,7 @@ pub(crate) mod direct;
 pub(crate) mod homes;
 pub(crate) mod http;
 pub(crate) mod load;
+pub(crate) mod luck;
 pub(crate) mod payload;
 pub(crate) mod ports;
 pub(crate) mod process;

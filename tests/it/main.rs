@@ -18,6 +18,7 @@
 
 mod harness;
 
+mod at_once;
 mod authentication;
 mod commands;
 mod crash;
@@ -26,6 +27,7 @@ mod errors;
 mod failover;
 mod foreign;
 mod gray;
+mod kills;
 mod ledger;
 mod lifecycle;
 mod mutated;

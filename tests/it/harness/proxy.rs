@@ -80,13 +80,22 @@ impl Proxy {
         PathBuf::from(inside)
     }
 
-    async fn start_by(&mut self, mut command: Command, until_ok: &str) {
+    /// Starts `run` and waits for nothing.
+    pub(crate) fn spawn(&mut self) {
+        self.spawn_by(Command::new(EXECUTABLE));
+    }
+
+    fn spawn_by(&mut self, mut command: Command) {
         command
             .arg("run")
             .arg("--config")
             .arg(&self.config.file)
             .args(["--log-format", "json"]);
         self.process = Some(Process::start("proxy", &mut command));
+    }
+
+    async fn start_by(&mut self, command: Command, until_ok: &str) {
+        self.spawn_by(command);
         let admin = self.admin();
         until("the proxy to be ready", async || {
             let ended = self.process().ended();
@@ -97,8 +106,10 @@ impl Proxy {
         .await;
     }
 
-    /// Ends it as a power cut of the process alone would.
+    /// Ends it as a power cut of the process alone would; fails if it has ended by itself.
     pub(crate) fn kill9(&mut self) {
+        let ended = self.process().ended();
+        assert!(ended.is_none(), "the proxy ended by itself: {ended:?}");
         self.process().kill();
         self.process = None;
     }

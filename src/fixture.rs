@@ -82,6 +82,12 @@ pub(crate) fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
+/// How many cases a random test tries: `CASES` in the environment, or what is usual for it.
+pub(crate) fn cases(usual: u32) -> u32 {
+    let wanted = std::env::var("CASES").ok();
+    wanted.map_or(usual, |cases| cases.parse().unwrap())
+}
+
 /// A folder on the disk of the build, which ends with the value.
 pub(crate) fn folder() -> tempfile::TempDir {
     std::fs::create_dir_all("target").unwrap();

@@ -1,6 +1,7 @@
 //! Stores of watermarks. They know nothing of HTTP; the guard knows nothing of files.
 
 mod ailment;
+mod calls;
 mod committer;
 mod embedded;
 mod encoding;

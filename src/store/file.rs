@@ -1,10 +1,9 @@
 //! Whole files written so that a power cut leaves the old or the new one.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use super::owner;
+use super::{calls, owner};
 
 /// Replaces `path` by `bytes`: temporary file beside it, sync, rename, sync of the directory.
 /// Keeps the owner and the mode of the old file; a new one is for the owner of the directory alone.
@@ -30,18 +29,10 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     };
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    sync_directory(directory)
-}
-
-/// Makes names in `directory` durable.
-///
-/// # Errors
-/// The failing call's error.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    calls::write(&mut file, bytes)?;
+    calls::sync(&file)?;
+    calls::rename(&temporary, path)?;
+    calls::sync_directory(directory)
 }
 
 /// Writes `path` anew from its own content and syncs file and directory.

@@ -4,10 +4,12 @@
 //! same mode. Other users than root cannot give files away and need not. Files are changed by their
 //! descriptor and never followed through a link, because the directory's owner may be hostile to root.
 
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
+
+use super::calls;
 
 /// Readable and writable by the owner alone.
 const PRIVATE: u32 = 0o600;
@@ -17,12 +19,7 @@ const PRIVATE: u32 = 0o600;
 /// # Errors
 /// The failing call's error; [`io::ErrorKind::AlreadyExists`] if there is something, a link too.
 pub(super) fn create(path: &Path, directory: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(PRIVATE)
-        .open(path)?;
+    let file = calls::create_new(path, PRIVATE)?;
     give(&file, &std::fs::metadata(directory)?)?;
     Ok(file)
 }
@@ -37,7 +34,7 @@ pub(super) fn create_like(path: &Path, directory: &Path, model: &Metadata) -> io
 
 /// Removes what a crash left at `path`.
 pub(super) fn remove_leftover(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match calls::remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

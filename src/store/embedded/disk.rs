@@ -13,7 +13,7 @@ use crate::guard::Book;
 
 use super::super::place::Place;
 use super::super::tables::{self, FORMAT, Identity};
-use super::super::{file, owner, witness};
+use super::super::{calls, file, owner, witness};
 
 /// The whole store is far smaller; redb's own default cache would be 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
@@ -134,8 +134,8 @@ pub(super) fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
         .map_err(|e| text(&e))?;
     tables::initialise(&database, lineage).map_err(|e| text(&e))?;
     drop(database);
-    std::fs::rename(&temporary, path).map_err(|e| text(&e))?;
-    file::sync_directory(directory).map_err(|e| text(&e))
+    calls::rename(&temporary, path).map_err(|e| text(&e))?;
+    calls::sync_directory(directory).map_err(|e| text(&e))
 }
 
 pub(super) fn new_lineage() -> Result<String, String> {

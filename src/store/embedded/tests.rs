@@ -9,6 +9,8 @@ mod damage;
 mod device;
 mod group;
 mod identity;
+mod lives;
+mod machine;
 mod migration;
 mod outage;
 mod power;
@@ -49,12 +51,23 @@ fn open_over_with(
     reopen: impl Fn() -> Result<Loaded, String> + Send + 'static,
 ) -> EmbeddedStore {
     let store = open(folder);
-    let reopen = Box::new(reopen);
-    let loaded = read_database(database, |_, _| Ok(())).unwrap();
+    begin(
+        &store,
+        read_database(database, |_, _| Ok(())).unwrap(),
+        reopen,
+    );
+    store
+}
+
+/// Lets the store, which has none, work with a database.
+fn begin(
+    store: &EmbeddedStore,
+    loaded: Loaded,
+    reopen: impl Fn() -> Result<Loaded, String> + Send + 'static,
+) {
     *write(&store.lineage) = Some(loaded.lineage.clone());
     *write(&store.memory) = loaded.book.clone();
-    *store.committer() = Some(store.start_committer(loaded, reopen).unwrap());
-    store
+    *store.committer() = Some(store.start_committer(loaded, Box::new(reopen)).unwrap());
 }
 
 /// What a database holds.

@@ -69,7 +69,7 @@ fn rewriting_keeps_the_content_in_a_new_file() {
     let folder = crate::fixture::folder();
     let path = folder.path().join("watermarks.redb");
     std::fs::write(&path, b"floors").unwrap();
-    let before = File::open(&path).unwrap();
+    let before = std::fs::File::open(&path).unwrap();
     rewrite(&path).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"floors");
     // The old file is still open, so its number cannot have been given away again.

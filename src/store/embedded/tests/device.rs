@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;
 
 /// What was done to the disk, or promised because of it.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl<Fact> Inner<Fact> {
     }
 }
 
-fn write_at(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
+pub(super) fn write_at(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
     let end = offset + data.len();
     if bytes.len() < end {
         bytes.resize(end, 0);

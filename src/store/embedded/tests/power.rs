@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use crate::fixture::{ask_kind, at, raise, record, second};
+use crate::fixture::{ask_kind, at, cases, raise, record, second};
 use crate::guard::{Answer, Stream};
 use crate::tezos::Position;
 
@@ -32,11 +32,11 @@ enum Step {
     Reopen,
 }
 
-fn kind() -> impl Strategy<Value = ConsensusKind> {
+pub(super) fn kind() -> impl Strategy<Value = ConsensusKind> {
     prop::sample::select(KINDS.to_vec())
 }
 
-fn candidate() -> impl Strategy<Value = Candidate> {
+pub(super) fn candidate() -> impl Strategy<Value = Candidate> {
     let level = prop_oneof![4 => 101_u32..110, 1 => 150_u32..260];
     (kind(), level, 0_u32..3, 0_u8..3)
         .prop_map(|(kind, level, round, name)| ask_kind(kind, at(level, round), name))
@@ -127,7 +127,7 @@ fn recover(bytes: Vec<u8>) -> (Device, HashMap<Stream, StreamState>) {
 }
 
 /// `raising` are the raises that had begun before the cut.
-fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact, raising: &[Raise]) {
+pub(super) fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact, raising: &[Raise]) {
     let row_of = |candidate: &Candidate| {
         let state = &streams[&candidate.slot.stream];
         assert!(state.floor >= candidate.slot.position, "{fact:?}");
@@ -182,7 +182,7 @@ fn assert_kept(streams: &HashMap<Stream, StreamState>, fact: &Fact, raising: &[R
 }
 
 /// A sequence of yes and no in three tempers: nothing survives, all of it, or some.
-fn luck(seed: u64) -> impl FnMut() -> bool {
+pub(super) fn luck(seed: u64) -> impl FnMut() -> bool {
     let mut state = seed;
     move || {
         state = state
@@ -223,7 +223,7 @@ fn cut_twice(origin: &[u8], journal: &[Event<Fact>], cut: usize, seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(24), max_shrink_iters: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn after_a_power_cut_at_any_write_or_sync_all_that_was_promised_is_there(

@@ -14,6 +14,7 @@ mod machine;
 mod migration;
 mod outage;
 mod power;
+mod reference;
 mod witness;
 
 use redb::Database;

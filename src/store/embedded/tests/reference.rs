@@ -3,6 +3,7 @@
 //!
 //! `scripts/reference-test` tries a million cases.
 
+mod asks;
 mod model;
 mod system;
 mod worlds;

@@ -18,10 +18,9 @@ use crate::tezos::{ChainId, Digest, Scheme, Signature};
 use super::super::device::{Fault, after_cut};
 use super::super::power::luck;
 use super::super::*;
+use super::asks::{Ask, first_changes};
 use super::model::{GAP, Said};
-use super::worlds::{
-    Ask, Health as Wellness, Reference, Transition, Trouble, World, Worlds, first_changes,
-};
+use super::worlds::{Health as Wellness, Reference, Transition, Trouble, World, Worlds};
 
 /// What the store lies on.
 #[derive(Clone, Debug)]

@@ -89,13 +89,14 @@ impl Committer {
 
     fn commit_batch(&mut self, batch: Vec<Operation>) {
         let mut overlay = Overlay::default();
-        overlay.book.sealed = read(&self.memory).sealed;
         let (recover, batch): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .partition(|operation| matches!(operation, Operation::Recover));
         if !recover.is_empty() {
             self.recover();
         }
+        // Only now: what was recovered may be sealed.
+        overlay.book.sealed = read(&self.memory).sealed;
         self.look_at_places();
         let refusing = self.health.reason();
         let mut pending = Vec::with_capacity(batch.len());

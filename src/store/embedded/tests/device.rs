@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Nothing,
     /// The sync after so many good ones, and all that follow.
     Sync(usize),
+    /// The same, for want of space: some file systems find that out as late as this.
+    FullSync(usize),
     /// The write or change of length after so many good ones, and all that follow.
     Write(usize),
 }
@@ -97,7 +99,7 @@ impl<Fact> Inner<Fact> {
                 *left -= 1;
                 Ok(())
             }
-            Fault::Nothing | Fault::Sync(_) => Ok(()),
+            Fault::Nothing | Fault::Sync(_) | Fault::FullSync(_) => Ok(()),
         }
     }
 }
@@ -176,7 +178,8 @@ impl<Fact: std::fmt::Debug + Send + 'static> StorageBackend for Device<Fact> {
         match &mut inner.fault {
             // As with a real disk, nothing says what of the pages was written.
             Fault::Sync(0) => return Err(io::Error::from_raw_os_error(nix::libc::EIO)),
-            Fault::Sync(left) => *left -= 1,
+            Fault::FullSync(0) => return Err(io::Error::from_raw_os_error(nix::libc::ENOSPC)),
+            Fault::Sync(left) | Fault::FullSync(left) => *left -= 1,
             Fault::Nothing | Fault::Write(_) => {}
         }
         inner.journal.push(Event::Sync);

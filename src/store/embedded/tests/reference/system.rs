@@ -174,6 +174,7 @@ impl<const TROUBLE: bool> System<TROUBLE> {
         self.set_fault(match trouble {
             Trouble::Nothing => Fault::Nothing,
             Trouble::Sync(good) => Fault::Sync(good),
+            Trouble::SpaceAtSync(good) => Fault::FullSync(good),
             Trouble::Space(good) | Trouble::Kill(good) => Fault::Write(good),
         });
         let said = self.ask(ask);

@@ -26,6 +26,8 @@ pub(super) enum Trouble {
     Sync(usize),
     /// There is no space for the write after so many good ones.
     Space(usize),
+    /// The sync after so many good ones finds that there is no space.
+    SpaceAtSync(usize),
     /// The process is killed before the write after so many.
     Kill(usize),
 }
@@ -100,6 +102,7 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         6 => Just(Trouble::Nothing),
         1 => (0_usize..2).prop_map(Trouble::Sync),
         1 => (0_usize..10).prop_map(Trouble::Space),
+        1 => (0_usize..2).prop_map(Trouble::SpaceAtSync),
         2 => (0_usize..10).prop_map(Trouble::Kill),
     ]
 }
@@ -122,11 +125,13 @@ impl<const TROUBLE: bool> ReferenceStateMachine for Reference<TROUBLE> {
             let calm = ask.prop_map(|ask| Transition::Do(ask, Trouble::Nothing));
             return prop_oneof![8 => calm, 1 => Just(Transition::Restart)].boxed();
         }
+        let needs = |health| u32::from(worlds.all.iter().any(|world| world.health == health));
+        let (space, restart) = (needs(Health::NeedsSpace), needs(Health::NeedsRestart));
         prop_oneof![
             16 => (ask, trouble()).prop_map(|(ask, trouble)| Transition::Do(ask, trouble)),
-            2 => Just(Transition::Restart),
-            2 => any::<u32>().prop_map(|seed| Transition::PowerCut(seed.into())),
-            1 => Just(Transition::Space),
+            2 + 4 * restart => Just(Transition::Restart),
+            2 + 4 * restart => any::<u32>().prop_map(|seed| Transition::PowerCut(seed.into())),
+            1 + 8 * space => Just(Transition::Space),
         ]
         .boxed()
     }
@@ -176,7 +181,10 @@ fn next(world: &World, transition: &Transition, parent: usize) -> Vec<World> {
                 let said = said_when_ill(&world.memory, ask);
                 return vec![match trouble {
                     Trouble::Kill(_) => world.started(said, parent),
-                    Trouble::Nothing | Trouble::Space(_) | Trouble::Sync(_) => World {
+                    Trouble::Nothing
+                    | Trouble::Space(_)
+                    | Trouble::SpaceAtSync(_)
+                    | Trouble::Sync(_) => World {
                         said,
                         parent,
                         ..world.clone()
@@ -198,14 +206,17 @@ fn after(before: &Model, ask: &Ask, trouble: Trouble, parent: usize) -> Vec<Worl
     let health = match trouble {
         Trouble::Nothing => return worlds,
         Trouble::Kill(_) => Health::Well,
-        Trouble::Space(_) => Health::NeedsSpace,
+        Trouble::Space(_) | Trouble::SpaceAtSync(_) => Health::NeedsSpace,
         Trouble::Sync(_) => Health::NeedsRestart,
     };
     if writes {
         for disk in [before.clone(), done] {
             let memory = match trouble {
                 Trouble::Kill(_) => disk.clone(),
-                Trouble::Nothing | Trouble::Space(_) | Trouble::Sync(_) => before.clone(),
+                Trouble::Nothing
+                | Trouble::Space(_)
+                | Trouble::SpaceAtSync(_)
+                | Trouble::Sync(_) => before.clone(),
             };
             worlds.push(World {
                 disk,

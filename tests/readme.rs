@@ -14,12 +14,13 @@
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/configuration.md",
     "docs/dev-signer.md",
     "docs/failure-modes.md",
+    "docs/moving.md",
     "docs/tunnels.md",
 ];
 

@@ -32,7 +32,7 @@ pub(super) enum Watermark {
         #[arg(long)]
         json: bool,
     },
-    /// Set the watermark of a key: nothing at or below it will ever be signed. The one way to first use.
+    /// Set the watermark of a key: nothing at or below it will ever be signed. The usual way to first use.
     Init(Init),
     /// Print all watermarks as a document, to be imported elsewhere.
     Export(transfer::Export),

@@ -17,7 +17,8 @@ mod tables;
 mod watch;
 mod witness;
 
-pub use embedded::{Accepted, EmbeddedStore, Found, Replaced, Trust};
+pub use embedded::replace::{Found, Replaced};
+pub use embedded::{Accepted, EmbeddedStore, Trust};
 pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
 pub use watch::{Vitals, watch};

@@ -5,7 +5,7 @@
 //! absent one absent, and the first [`WatermarkStore::raise`] creates it.
 
 mod disk;
-mod replace;
+pub(super) mod replace;
 mod vouching;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +31,6 @@ use super::watch::Vitals;
 use super::witness::Keeper;
 pub(super) use disk::Loaded;
 use disk::{create_file, new_lineage};
-pub use replace::{Found, Replaced};
 pub use vouching::Accepted;
 
 const STORE_FILE: &str = "watermarks.redb";

@@ -93,9 +93,9 @@ async fn a_baker_that_a_signer_accepts_does_not_inherit_the_refusal_of_one_that_
     let auth = format!("[auth]\nauthorized-keys = [\"{accepted}\", \"{unknown}\"]");
     let all = Direct::with(&[&demanding], "capacity = 1", &auth).await;
     let sign = |baker: &SecretKey, curve| {
-        let (baker, key) = (baker.clone(), all.key(curve));
+        let key = all.key(curve);
         let bytes = attestation(FLOOR + 1).bytes(curve, 1);
-        let (arguments, asking) = (proof(&baker, &key, &bytes), all.baker.clone());
+        let (arguments, asking) = (proof(baker, &key, &bytes), all.baker.clone());
         tokio::spawn(async move { asking.post(&key, &arguments, &bytes).await.unwrap() })
     };
     // The device is busy, so the request it will not accept waits for its turn, and is joined.

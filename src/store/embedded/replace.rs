@@ -16,7 +16,7 @@ use redb::backends::FileBackend;
 use crate::guard::{Book, Slot, Touched};
 
 use super::super::lock::DirectoryLock;
-use super::super::{file, owner, tables};
+use super::super::{calls, file, owner, tables};
 use super::disk::{new_lineage, read_database};
 use super::{EmbeddedStore, STORE_FILE, Trust};
 
@@ -188,7 +188,7 @@ fn keep(path: &Path, directory: &Path, now: Timestamp) -> Result<PathBuf, String
         let bytes = std::fs::read(path).map_err(failed)?;
         file::write_durably(&kept, &bytes).map_err(failed)?;
     }
-    file::sync_directory(directory).map_err(failed)?;
+    calls::sync_directory(directory).map_err(failed)?;
     Ok(kept)
 }
 
@@ -197,7 +197,7 @@ fn put(made: &Path, path: &Path, directory: &Path) -> Result<(), String> {
     std::fs::rename(made, path).map_err(|error| {
         format!("cannot put the new store in its place: {error}; nothing was changed")
     })?;
-    file::sync_directory(directory).map_err(|error| {
+    calls::sync_directory(directory).map_err(|error| {
         format!(
             "the new store is in its place, but a power cut may bring the old one back: {error}; repeat the \
              reset on a healthy disk"
@@ -211,7 +211,7 @@ fn dismiss(witness: &Path, now: Timestamp) -> Result<Option<PathBuf>, String> {
     let moved = match std::fs::rename(witness, &kept) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => Err(error),
-        Ok(()) => witness.parent().map_or(Ok(()), file::sync_directory),
+        Ok(()) => witness.parent().map_or(Ok(()), calls::sync_directory),
     };
     moved.map(|()| Some(kept)).map_err(|error| {
         format!(

@@ -1,0 +1,94 @@
+//! The protocol as a model, explored exhaustively: all orders of all steps, messages, crashes and faults within
+//! its bounds. `holds` shows that no rule is ever broken, `bugs` that each seeded bug breaks the rule it must
+//! break, `limits` what nobody should expect. `cargo test --test model -- --nocapture` prints the number of
+//! states, and of every bug the shortest way to a broken rule.
+//!
+//! # What is modelled
+//!
+//! - Two bakers that want different payloads for each position, ask in any order, and repeat for ever.
+//! - Two or three replicas over a store that is linearizable; a transaction takes effect at one instant, its
+//!   answer may be lost, and copies of it may take effect at any later time. Or one process with two requests at
+//!   a time over a file: a write shows in the page cache, and is durable only after a sync; pages are written
+//!   early by chance; syncs fail and leave pages that look clean; kills keep the cache, power cuts lose it; a
+//!   start copies the file, and so does a process that goes on after a full disk.
+//! - Two signers that replay, refuse or sign again what is below their own watermark, with or without one, and
+//!   lose it. Each signature has a fresh nonce.
+//! - A network from which no message is ever taken: each arrives late, twice, out of order or never, and a
+//!   signature may come to any request. So "lost" and "delayed for an hour" need no step of their own.
+//! - A crash of a replica between any two steps. A pause is an order in which others move first.
+//! - Operators who raise floors, set first ones, restore copies of the store, and accept them beside a witness.
+//!
+//! # What is the program's own
+//!
+//! `decision` asks the program's `guard::Book` for every claim, record, raise and pruning. The rest is written
+//! here: the order of the steps (`step`), the store (`shared`, `embedded`), the faults. The rules (`audit`,
+//! `progress`) look at the world from outside and know nothing of seeded bugs.
+//!
+//! # What is left out, and why nothing is lost by it
+//!
+//! - Payloads are letters: that bytes are read as the chain reads them is for the tests of the parser.
+//! - One chain, key and kind: streams share nothing in a book but stops, halts and seals, which only take a yes
+//!   away. Those, the far-future limit and the clock are not modelled.
+//! - A batch of one commit: nobody is answered before the sync, so commits that share one look like commits one
+//!   after the other.
+//! - Torn pages and damaged files: the store's own tests cut power at every write; here a commit is whole or not.
+//! - Replays from the memory of a replica over a shared store: a recorded signature never changes, so memory
+//!   gives what the store would give. Equal requests that share an operation are one request here, and bakers
+//!   that are answered together get the same signature.
+//! - Deadlines: giving up leaves what a crash leaves, and can happen at any moment.
+//!
+//! # Why the bounds suffice
+//!
+//! Every rule speaks of one slot, of two payloads or two signatures of it, and of what another position does to
+//! it. Two payloads, two signatures and two positions in each of the three relations (next round, next
+//! level, far enough to prune) are what a shortest violation needs; all three positions together show that a chain
+//! of floors adds nothing. Requests of replicas beyond the second are present as transactions that nobody
+//! hears of, at any time. `scripts/model` explores the next size up.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop at once"
+)]
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all steps look alike: an event, or nothing where the step cannot be made"
+)]
+
+#[path = "model/action.rs"]
+mod action;
+#[path = "model/audit.rs"]
+mod audit;
+#[path = "model/bugs.rs"]
+mod bugs;
+#[path = "model/claims.rs"]
+mod claims;
+#[path = "model/decision.rs"]
+mod decision;
+#[path = "model/embedded.rs"]
+mod embedded;
+#[path = "model/holds.rs"]
+mod holds;
+#[path = "model/limits.rs"]
+mod limits;
+#[path = "model/operator.rs"]
+mod operator;
+#[path = "model/progress.rs"]
+mod progress;
+#[path = "model/run.rs"]
+mod run;
+#[path = "model/setup.rs"]
+mod setup;
+#[path = "model/shared.rs"]
+mod shared;
+#[path = "model/situations.rs"]
+mod situations;
+#[path = "model/step.rs"]
+mod step;
+#[path = "model/words.rs"]
+mod words;
+#[path = "model/world.rs"]
+mod world;

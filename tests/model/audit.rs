@@ -1,0 +1,210 @@
+//! The invariants, judged from outside.
+//!
+//! The audit sees the world before and after each step and what the step did to signers and bakers. It shares
+//! no code with the protocol except the question of I8, which is about the protocol's own answers.
+
+use super::claims::{claim, is_below};
+use super::decision::Decision;
+use super::setup::Setup;
+use super::step::Event;
+use super::words::{At, BAKERS, Baker, Digest, Row, Sig, Table};
+use super::world::{Stage, State};
+
+/// What must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    I1,
+    I2,
+    I3,
+    I4,
+    I5,
+    I6,
+    I7,
+    I8,
+    L1,
+    L2,
+}
+
+pub(crate) const RULES: [Rule; 10] = [
+    Rule::I1,
+    Rule::I2,
+    Rule::I3,
+    Rule::I4,
+    Rule::I5,
+    Rule::I6,
+    Rule::I7,
+    Rule::I8,
+    Rule::L1,
+    Rule::L2,
+];
+
+impl Rule {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::I1 => "I1: no two payloads of a slot reach signers",
+            Self::I2 => "I2: no two signatures of a slot leave",
+            Self::I3 => "I3: a signature that leaves was durable before",
+            Self::I4 => {
+                "I4: floors never fall, claims keep their bytes, signatures are written once"
+            }
+            Self::I5 => {
+                "I5: nothing is forwarded without a durable claim that its request was told of"
+            }
+            Self::I6 => "I6: who asked for some bytes gets a signature over these bytes",
+            Self::I7 => "I7: a store in doubt permits nothing",
+            Self::I8 => "I8: what was refused once stays refused",
+            Self::L1 => "L1: the owner of a slot is never refused and can always get its signature",
+            Self::L2 => "L2: a refusal takes one answer of the store",
+        }
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    pub(crate) fn is_broken(self, state: &State) -> bool {
+        state.history.broken & self.bit() != 0
+    }
+}
+
+/// Judges one step and writes the findings into the history of `after`.
+pub(crate) fn judge(setup: &Setup, before: &State, after: &mut State, event: Event) {
+    // What becomes of a store with another identity is no part of this one's history.
+    if before.disk != after.disk && !after.foreign {
+        if event != Event::Outside {
+            growth(setup, &before.disk, &after.disk.clone(), after);
+        }
+        if event == Event::Outside {
+            forget_untold(after);
+        }
+        remember(setup, after);
+    }
+    match event {
+        Event::Quiet | Event::Outside => {}
+        Event::Reread => growth(setup, &before.memory, &after.memory.clone(), after),
+        Event::Granted(witness) => {
+            if before.foreign || is_below(witness, &before.disk) {
+                find(after, Rule::I7);
+            }
+        }
+        Event::Forwarded { baker, at, proved } => {
+            let durable = after.history.claimed[at.index()] & (1 << baker as u8) != 0;
+            if !proved || !durable {
+                find(after, Rule::I5);
+            }
+            if BAKERS.iter().all(|baker| after.was_sent(at, *baker)) {
+                find(after, Rule::I1);
+            }
+        }
+        Event::Released { baker, at, sig } => released(after, baker, at, sig),
+        Event::Refused { baker, at } => {
+            if !is_lost(&before.disk, baker, at) {
+                find(after, Rule::L1);
+            }
+        }
+    }
+}
+
+fn find(after: &mut State, rule: Rule) {
+    after.history.broken |= rule.bit();
+}
+
+/// The digest over all bytes of a payload, whatever a bug makes of it.
+fn true_digest(baker: Baker) -> Digest {
+    Digest(baker as u8)
+}
+
+/// I4 and I8, on a change of what is durable or shown.
+fn growth(setup: &Setup, old: &Table, new: &Table, after: &mut State) {
+    let fell = new.floor < old.floor;
+    let mut changed = false;
+    for at in setup.positions {
+        changed |= match (old.row(*at), new.row(*at)) {
+            (Row::Free, Row::Free) => false,
+            // A claim is entered above the floor, and raises it.
+            (Row::Free, Row::Claimed(_)) => old.height().refuses(*at) || !new.height().refuses(*at),
+            // What is forgotten is refused from then on.
+            (Row::Claimed(_) | Row::Signed(..), Row::Free) => !new.height().refuses(*at),
+            (Row::Claimed(was), Row::Claimed(is)) => was != is,
+            (Row::Claimed(was), Row::Signed(is, sig)) => {
+                let first = after.history.recorded[at.index()];
+                was != is || first.is_some_and(|first| first != sig)
+            }
+            // Nothing is signed before it is claimed, and no signature is taken back.
+            (Row::Free, Row::Signed(..)) | (Row::Signed(..), Row::Claimed(_)) => true,
+            (Row::Signed(was, first), Row::Signed(is, sig)) => was != is || first != sig,
+        };
+    }
+    if fell || changed {
+        find(after, Rule::I4);
+    }
+    // Without a floor everything is refused, until the operator sets one.
+    if old.floor.is_some() {
+        let opened = setup.positions.iter().any(|at| {
+            BAKERS.iter().any(|baker| {
+                claim(setup, old, *baker, *at).0 == Decision::Refused
+                    && claim(setup, new, *baker, *at).0 != Decision::Refused
+            })
+        });
+        if opened {
+            find(after, Rule::I8);
+        }
+    }
+}
+
+/// After the store was replaced, a signature that nobody was told of may be gone, and another come instead.
+fn forget_untold(after: &mut State) {
+    for (recorded, released) in after
+        .history
+        .recorded
+        .iter_mut()
+        .zip(after.history.released)
+    {
+        let requests = after.requests;
+        let told = |sig| {
+            let mut requests = requests.iter().flatten();
+            requests.any(|request| request.stage == Stage::Releasing(sig))
+        };
+        *recorded = recorded.filter(|sig| released == Some(*sig) || told(*sig));
+    }
+}
+
+/// Notes what was ever durable.
+fn remember(setup: &Setup, after: &mut State) {
+    for at in setup.positions {
+        let row = after.disk.row(*at);
+        for baker in BAKERS {
+            if row.digest() == Some(true_digest(baker)) {
+                after.history.claimed[at.index()] |= 1 << baker as u8;
+            }
+        }
+        let recorded = &mut after.history.recorded[at.index()];
+        *recorded = recorded.or(row.sig());
+    }
+}
+
+/// I2, I3 and I6.
+fn released(after: &mut State, baker: Baker, at: At, sig: Sig) {
+    if (sig.baker, sig.at) != (baker, at) {
+        find(after, Rule::I6);
+    }
+    let now = after.disk.row(at).sig() == Some(sig);
+    if !now && after.history.recorded[at.index()] != Some(sig) {
+        find(after, Rule::I3);
+    }
+    match after.history.released[at.index()] {
+        None => after.history.released[at.index()] = Some(sig),
+        Some(first) if first == sig => {}
+        Some(_) => find(after, Rule::I2),
+    }
+}
+
+/// Whether a slot can never be this baker's: nothing has a floor, it is another's, or the floor is past it
+/// and its row is gone.
+fn is_lost(table: &Table, baker: Baker, at: At) -> bool {
+    match (table.floor, table.row(at).digest()) {
+        (None, _) => true,
+        (Some(_), Some(owner)) => owner != true_digest(baker),
+        (Some(floor), None) => floor.refuses(at),
+    }
+}

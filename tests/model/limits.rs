@@ -1,0 +1,90 @@
+//! What the protocol does not promise, shown and not only said: each test finds the way to a second signature.
+//!
+//! If one of these tests fails because no way is found any more, a limit has fallen, and the documents that
+//! name it are out of date.
+
+use super::audit::Rule;
+use super::run::differs;
+use super::setup::{Doubtful, FirstFloor, Noted, Restore, Setup, Storage, Witnessed};
+
+/// A copy taken between claim and record has the same floors as the store. If it comes back after the signature
+/// left, the same bytes are signed again: for a block with a random nonce that is a second block.
+#[test]
+fn a_witness_of_floors_alone_misses_a_signature_that_is_rolled_back() {
+    let sound = Setup::rolled_back().narrow();
+    let floors = Setup {
+        witnessed: Witnessed::Floors,
+        ..sound
+    };
+    differs(sound, floors, Rule::I2);
+}
+
+/// A copy made while a claim was written, which a power cut then took back, has the floor of the claim that
+/// came instead.
+#[test]
+fn a_witness_of_floors_alone_misses_a_store_that_went_another_way() {
+    let sound = Setup::gone_another_way().narrow();
+    let floors = Setup {
+        witnessed: Witnessed::Floors,
+        ..sound
+    };
+    differs(sound, floors, Rule::I1);
+}
+
+/// A store in doubt may hold a signature that nobody was told of and that a power cut took back, where another
+/// one left instead.
+#[test]
+fn replays_of_a_store_that_went_another_way_are_second_signatures() {
+    let sound = Setup::gone_another_way().narrow();
+    let replayed = Setup {
+        doubtful: Doubtful::Replayed,
+        ..sound
+    };
+    differs(sound, replayed, Rule::I2);
+}
+
+/// A witness that lags misses what came after it was last written, without any power cut.
+#[test]
+fn a_witness_that_is_noted_later_misses_the_last_claims() {
+    let sound = Setup {
+        power: false,
+        ..Setup::rolled_back().narrow()
+    };
+    let later = Setup {
+        witnessed: Witnessed::Floors,
+        noted: Noted::Later,
+        ..sound
+    };
+    differs(sound, later, Rule::I1);
+}
+
+/// A replica that was paused with its permit forwards what nobody has seen yet. So a first floor lies above what
+/// could have been claimed, by a margin, and not at what the chain shows.
+#[test]
+fn a_first_floor_at_what_was_seen_is_too_low_for_a_paused_replica() {
+    let sound = Setup {
+        losses: 1,
+        ..Setup::shared().narrow()
+    };
+    let seen = Setup {
+        first_floor: FirstFloor::AtForwards,
+        ..sound
+    };
+    differs(sound, seen, Rule::I1);
+}
+
+/// The witness of one replica protects what this replica knew, and says nothing to the others.
+#[test]
+fn a_replica_that_never_saw_a_claim_cannot_notice_its_rollback() {
+    let sound = Setup {
+        restore: Restore::Renamed,
+        power: false,
+        storage: Storage::Shared,
+        ..Setup::rolled_back().narrow()
+    };
+    let silent = Setup {
+        restore: Restore::Silent,
+        ..sound
+    };
+    differs(sound, silent, Rule::I1);
+}

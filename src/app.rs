@@ -167,6 +167,7 @@ impl App {
         self.admin_served.cancel();
         self.tasks.begin_shutdown();
         self.tasks.finished().await;
+        self.admin.proxy.decisions.close().await;
         tracing::info!("drain finished");
     }
 }

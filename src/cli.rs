@@ -1,6 +1,7 @@
 //! The command line: arguments, exit codes and what is printed.
 
 mod dev;
+mod explain;
 mod run;
 mod status;
 mod watermark;
@@ -63,6 +64,8 @@ enum Command {
     /// Show and set watermarks.
     #[command(subcommand)]
     Watermark(watermark::Watermark),
+    /// Tell from the decision log what was asked, decided, signed by whom, and why.
+    Explain(explain::Explain),
     /// Take a signer out of selection, until undrained.
     Drain(status::DrainArgs),
     /// Take a drained signer back in.
@@ -93,6 +96,7 @@ impl Command {
             | Self::CheckConfig { .. }
             | Self::Status(_)
             | Self::Watermark(_)
+            | Self::Explain(_)
             | Self::Drain(_)
             | Self::Undrain(_)
             | Self::Completions { .. } => None,
@@ -197,6 +201,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::CheckConfig { file } => run::check(&file),
         Command::Status(args) => run::block_on(status::status(args)),
         Command::Watermark(command) => run::block_on(watermark::watermark(command)),
+        Command::Explain(args) => explain::explain(&args),
         Command::Drain(args) => run::block_on(status::drain(args, true)),
         Command::Undrain(args) => run::block_on(status::drain(args, false)),
         Command::Completions { shell } => {

@@ -13,6 +13,7 @@ pub mod time;
 pub mod guard;
 pub mod transfer;
 
+pub mod decision_log;
 pub mod signer;
 pub mod store;
 pub mod task;

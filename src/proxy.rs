@@ -5,8 +5,10 @@ mod auth;
 mod body;
 mod conclude;
 mod deadline;
+mod decided;
 mod error;
 mod flight;
+mod learn;
 mod lookup;
 mod metadata;
 mod policy;
@@ -15,6 +17,7 @@ mod respond;
 mod sign;
 mod stack;
 mod tripwire;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 
 use crate::cache::MetadataCache;
+use crate::decision_log::DecisionLog;
 use crate::guard::SigningGuard;
 use crate::settings::{Auth, Chain, Deadline, Key};
 use crate::signer::{Attempts, Prober, Roster};
@@ -34,6 +38,7 @@ pub use lookup::Lookups;
 pub use respond::refusals;
 pub use stack::{BakerService, service};
 pub use tripwire::watch as watch_tripwire;
+pub use turns::Turns;
 
 /// Metadata that nobody has shown yet is waited for this long, no longer: a signature follows it.
 pub const METADATA_HOLD: Duration = Duration::from_secs(2);
@@ -77,6 +82,10 @@ pub struct Proxy {
     pub flights: Flights,
     /// Look-ups of public keys under way.
     pub lookups: Lookups,
+    /// Slots on which something is being decided.
+    pub turns: Turns,
+    /// Where decisions are noted.
+    pub decisions: Arc<DecisionLog>,
 }
 
 #[cfg(test)]

@@ -21,4 +21,5 @@ pub use embedded::replace::{Found, Replaced};
 pub use embedded::{Accepted, EmbeddedStore, Trust};
 pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
+pub use owner::create as create_file;
 pub use watch::{Vitals, watch};

@@ -14,10 +14,11 @@
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/configuration.md",
+    "docs/decision-log.md",
     "docs/dev-signer.md",
     "docs/failure-modes.md",
     "docs/moving.md",

@@ -7,9 +7,10 @@ use tokio::sync::watch;
 
 use crate::cache::{self, MetadataCache};
 use crate::control::{Drains, restore_drains};
+use crate::decision_log::{DecisionLog, NotedStore};
 use crate::guard::SigningGuard;
 use crate::node;
-use crate::proxy::{self, Flights, Lookups, Proxy};
+use crate::proxy::{self, Flights, Lookups, Proxy, Turns};
 use crate::server::Limits;
 use crate::settings::Settings;
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
@@ -40,6 +41,8 @@ pub(super) async fn proxy(
     };
     let cache = Arc::new(cache);
     cache.start(tasks);
+    // After the store has the lock of the directory, which the log relies on too.
+    let decisions = Arc::new(DecisionLog::start(&settings.state.directory, &metrics));
     let roster = Arc::new(Roster::new(&settings.signers, tasks, Arc::clone(&metrics)));
     for signer in roster.signers() {
         if let Some(demands) = cache.demands(signer.name()) {
@@ -61,13 +64,7 @@ pub(super) async fn proxy(
     }
     let (attempts, sightings) =
         Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone());
-    let store = Arc::new(store);
-    let watched = store::watch(
-        Arc::clone(&store),
-        report_vitals(Arc::clone(&metrics)),
-        tasks.shutdown(),
-    );
-    tasks.spawn("store watch", watched);
+    let store = watched_and_noted(store, &metrics, &decisions, tasks);
     let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
             store,
@@ -92,10 +89,34 @@ pub(super) async fn proxy(
         operations: operations.clone(),
         flights: Flights::default(),
         lookups: Lookups::default(),
+        turns: Turns::default(),
+        decisions,
     });
     let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), sightings, tasks.clone());
     tasks.spawn("tripwire", tripwire);
     Ok(proxy)
+}
+
+/// The store for the guard: its disk is watched, and every change of it is in the decision log.
+fn watched_and_noted(
+    store: EmbeddedStore,
+    metrics: &Arc<Metrics>,
+    decisions: &Arc<DecisionLog>,
+    tasks: &Tasks,
+) -> Arc<NotedStore> {
+    let store = Arc::new(store);
+    let watched = store::watch(
+        Arc::clone(&store),
+        report_vitals(Arc::clone(metrics)),
+        tasks.shutdown(),
+    );
+    tasks.spawn("store watch", watched);
+    let decisions = Arc::clone(decisions);
+    Arc::new(NotedStore::new(store, move |changes| {
+        for change in changes {
+            decisions.note(change);
+        }
+    }))
 }
 
 fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -> EmbeddedStore {

@@ -12,11 +12,13 @@ use clap::{Args, Subcommand};
 
 use crate::config::Loaded;
 use crate::control::{Command, Reply};
+use crate::decision_log::{Entry, Event};
 use crate::settings::{Chain, Settings};
 use crate::store::EmbeddedStore;
 use crate::tezos::{ChainId, Level, PublicKeyHash};
 
 use super::{Failure, Outcome, code, load, print};
+pub(super) use floor::parse_level;
 use floor::{Floor, floor_of};
 use run::execute;
 
@@ -173,6 +175,12 @@ async fn accept(accept: Accept) -> Outcome {
     let trust = run::trust(&settings);
     let accepted = EmbeddedStore::accept(&lock, &trust, level, crate::time::now())
         .map_err(|reason| Failure::new(code::PROBLEM, reason))?;
+    let reason = format!("lineage {}", accepted.lineage);
+    let changes = accepted.accounts.iter().map(|account| {
+        let entry = Entry::of_account(*account, Event::Accepted, Some(level));
+        entry.because(&reason)
+    });
+    run::note(&settings.state.directory, changes.collect());
     for account in &accepted.accounts {
         print(&format!(
             "{} on {}: nothing at or below level {level} will be signed\n",

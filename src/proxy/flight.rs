@@ -37,6 +37,11 @@ impl Flight {
         self.outcome.closed().await;
     }
 
+    /// Whether nobody waits any more.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.outcome.is_closed()
+    }
+
     /// Ends the operation for all who wait.
     pub(super) fn land(self, result: Result<Record, ProxyError>) {
         // Off the table first: a request that comes now finds the record instead.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::decision_log::Entry;
 use crate::guard::{
     Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, StoreError, Stream,
 };
-use crate::signer::{Ask, AttemptError, Seek, Served, Signer, SignerState};
+use crate::signer::{Ask, AttemptError};
 use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
 use crate::time::now;
@@ -19,8 +20,7 @@ use crate::time::now;
 use super::conclude::conclude;
 use super::error::ProxyError;
 use super::flight::Flight;
-use super::metadata::hold_until;
-use super::{Proxy, auth, lookup, policy, respond, tripwire};
+use super::{Proxy, auth, decided, learn, policy, respond, tripwire};
 
 /// A sign request as it came.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct SignRequest {
     pub(super) bytes: Bytes,
     pub(super) authentication: Option<Signature>,
     pub(super) version: Option<u8>,
+    /// The address of the baker's connection.
+    pub(super) requester: String,
 }
 
 /// What is to be done, once parsed and admitted.
@@ -40,6 +42,16 @@ pub(super) struct Work {
     scheme: Scheme,
     pub(super) begun: Instant,
     pub(super) deadline: Instant,
+    /// The request as the decision log describes it.
+    asked: Entry,
+}
+
+/// Work that may be done: the baker is who it must be.
+struct Admitted {
+    work: Work,
+    public_key: PublicKey,
+    /// The baker's authentication, for signers.
+    passed_on: Option<String>,
 }
 
 impl Work {
@@ -77,7 +89,12 @@ pub(super) async fn sign(proxy: &Arc<Proxy>, request: SignRequest) -> Result<Str
             let kind = kind_name(&payload);
             (kind, admit_and_sign(proxy, request, payload, begun).await)
         }
-        Err(error) => ("unreadable", Err(ProxyError::Malformed(error.to_string()))),
+        Err(error) => {
+            let error = ProxyError::Malformed(error.to_string());
+            let asked = decided::asked(&request, None, digest(&request.bytes));
+            decided::turned_away(proxy, &asked, &error);
+            ("unreadable", Err(error))
+        }
     };
     let outcome = result.as_ref().map_or_else(respond::outcome, |_| "signed");
     let labels = label::SignRequest {
@@ -102,18 +119,39 @@ async fn admit_and_sign(
     payload: Payload,
     begun: Instant,
 ) -> Result<Record, ProxyError> {
+    let digest = digest(&request.bytes);
+    let asked = decided::asked(&request, Some(&payload), digest);
+    match admit(proxy, request, payload, digest, begun, &asked).await {
+        Ok(admitted) => sign_admitted(proxy, admitted).await,
+        Err(error) => {
+            decided::turned_away(proxy, &asked, &error);
+            Err(error)
+        }
+    }
+}
+
+/// Everything that comes before the slot is asked for.
+async fn admit(
+    proxy: &Arc<Proxy>,
+    request: SignRequest,
+    payload: Payload,
+    digest: Digest,
+    begun: Instant,
+    asked: &Entry,
+) -> Result<Admitted, ProxyError> {
     let limit = policy::admit(proxy, request.key, &payload)?.limit(&payload, &proxy.deadline);
     let work = Work {
-        digest: digest(&request.bytes),
+        digest,
         scheme: scheme(request.key.curve(), request.version)?,
         begun,
         deadline: begun.checked_add(limit).unwrap_or(begun),
         request,
         payload,
+        asked: asked.clone(),
     };
     // Both may wait, so both come before authentication: nothing may change between it and the claim.
-    let public_key = public_key(proxy, &work).await?;
-    demand_known(proxy, &work).await?;
+    let public_key = learn::public_key(proxy, &work).await?;
+    learn::demand(proxy, &work).await?;
     let request = &work.request;
     let passed_on = auth::verify(
         proxy,
@@ -121,12 +159,26 @@ async fn admit_and_sign(
         &request.bytes,
         request.authentication.as_ref(),
     )?;
+    Ok(Admitted {
+        work,
+        public_key,
+        passed_on,
+    })
+}
+
+async fn sign_admitted(proxy: &Arc<Proxy>, admitted: Admitted) -> Result<Record, ProxyError> {
+    let Admitted {
+        work,
+        public_key,
+        passed_on,
+    } = admitted;
     loop {
         if let Some(record) = work
             .candidate()
             .and_then(|candidate| proxy.guard.replay(&candidate))
         {
             tracing::debug!(key = %work.request.key, kind = work.kind(), "signature replayed");
+            decided::replayed(proxy, &work.asked, &record);
             return Ok(record);
         }
         let mut seat = proxy
@@ -139,6 +191,7 @@ async fn admit_and_sign(
             proxy.clone().operations.spawn("sign", async move {
                 let result = lead(&proxy, &work, public_key, passed_on, &flight).await;
                 conclude(&proxy, &work, &result);
+                note_end(&proxy, &work, &result, &flight);
                 flight.land(result);
             });
         }
@@ -152,13 +205,32 @@ async fn admit_and_sign(
             // A signer did not accept the authentication of the one that we joined; ours may be another.
             Some(Err(ProxyError::Attempts(AttemptError::Unauthenticated { .. })))
                 if !leads && passed_on.is_some() => {}
-            Some(outcome) => return outcome,
+            Some(outcome) => {
+                match &outcome {
+                    Ok(record) => decided::released(proxy, &work.asked, record),
+                    // Its own request is in the end of the operation.
+                    Err(_) if leads => {}
+                    Err(error) => decided::refused(proxy, &work.asked, error),
+                }
+                return outcome;
+            }
             None => {
-                return Err(ProxyError::NoAnswer(
-                    "the signing task ended without an answer".to_owned(),
-                ));
+                let vanished = "the signing task ended without an answer".to_owned();
+                let error = ProxyError::NoAnswer(vanished);
+                decided::refused(proxy, &work.asked, &error);
+                return Err(error);
             }
         }
+    }
+}
+
+/// Notes what only the operation knows: those who joined it note their own ends.
+fn note_end(proxy: &Proxy, work: &Work, result: &Result<Record, ProxyError>, flight: &Flight) {
+    match result {
+        Ok(record) if flight.is_unwanted() => decided::recorded(proxy, &work.asked, record),
+        // Noted by whoever gets it, and in its turn.
+        Ok(_) | Err(ProxyError::Claim { .. }) => {}
+        Err(error) => decided::refused(proxy, &work.asked, error),
     }
 }
 
@@ -215,22 +287,39 @@ async fn claim(proxy: &Proxy, work: &Work) -> Result<Claim, ProxyError> {
         let refused = || ProxyError::Policy("this payload needs a claim".to_owned());
         return permit.map(Claim::Permitted).ok_or_else(refused);
     };
-    let claim = tokio::time::timeout_at(work.deadline, proxy.guard.claim(candidate, now()));
-    match claim.await {
-        Ok(Ok(claim)) => Ok(claim),
-        Ok(Err(cause)) => {
-            let remedy = remedy(proxy, &cause);
-            Err(ProxyError::Claim { cause, remedy })
+    let claim = tokio::time::timeout_at(work.deadline, async {
+        let _turn = proxy.turns.take(candidate.slot).await;
+        let claim = proxy.guard.claim(candidate, now()).await;
+        note_claim(proxy, work, claim)
+    });
+    claim.await.unwrap_or_else(|_| {
+        let waited = work.begun.elapsed().as_secs_f64();
+        let stalled = format!(
+            "the watermark store has not made the claim durable within {waited:.1}s; its disk stalls"
+        );
+        let cause = StoreError::Unavailable(stalled).into();
+        note_claim(proxy, work, Err(cause))
+    })
+}
+
+/// Notes the guard's decision, in the turn before anybody else may ask for the slot.
+fn note_claim(
+    proxy: &Proxy,
+    work: &Work,
+    claim: Result<Claim, ClaimError>,
+) -> Result<Claim, ProxyError> {
+    match claim {
+        Ok(Claim::Permitted(permit)) => {
+            decided::claimed(proxy, &work.asked, permit.claimed_before().is_some());
+            Ok(Claim::Permitted(permit))
         }
-        Err(_) => {
-            let waited = work.begun.elapsed().as_secs_f64();
-            let stalled = format!(
-                "the watermark store has not made the claim durable within {waited:.1}s; its disk stalls"
-            );
-            Err(ProxyError::Claim {
-                cause: StoreError::Unavailable(stalled).into(),
-                remedy: String::new(),
-            })
+        // Noted by those who get it.
+        Ok(Claim::Recorded(record)) => Ok(Claim::Recorded(record)),
+        Err(cause) => {
+            let remedy = remedy(proxy, &cause);
+            let error = ProxyError::Claim { cause, remedy };
+            decided::refused(proxy, &work.asked, &error);
+            Err(error)
         }
     }
 }
@@ -268,68 +357,13 @@ fn remedy(proxy: &Proxy, cause: &ClaimError) -> String {
     }
 }
 
-/// The key every signature is verified with; waits for it if no signer has ever shown it. A signer that
-/// cannot be reached may have it, so only a denial by all ends the wait.
-async fn public_key(proxy: &Proxy, work: &Work) -> Result<PublicKey, ProxyError> {
-    let key = work.request.key;
-    loop {
-        // In short turns: few look-ups run at once, and this one may wait for long.
-        let until = hold_until(Instant::now()).min(work.deadline);
-        match lookup::public_key(proxy, key, until).await {
-            Seek::Found(public_key) => return Ok(public_key),
-            Seek::Denied { by_all: true } => {
-                let reason = "is known to no signer".to_owned();
-                return Err(ProxyError::UnknownKey { key, reason });
-            }
-            Seek::Denied { by_all: false } | Seek::Unanswered => {}
-        }
-        if Instant::now() >= work.deadline {
-            let causes = proxy.roster.explain(Some(key)).join("; ");
-            return Err(ProxyError::NoAnswer(format!(
-                "no signer has shown the public key of {key} within {:.1}s: {causes}",
-                work.begun.elapsed().as_secs_f64()
-            )));
-        }
-    }
-}
-
-/// Waits until a signer that can have the key has said whether it demands authentication: before that an
-/// unauthenticated request could move a floor. Those that have not said are not asked to sign.
-async fn demand_known(proxy: &Proxy, work: &Work) -> Result<(), ProxyError> {
-    let key = work.request.key;
-    let can_have_it = |signer: &Arc<Signer>| match signer.serves(key) {
-        Served::Proved => true,
-        // One that is there would have been asked.
-        Served::Unknown => !matches!(signer.state(), SignerState::Up | SignerState::Suspect),
-        Served::Denied => false,
-    };
-    let mut board = proxy.roster.board();
-    loop {
-        board.borrow_and_update();
-        let mut signers = proxy.roster.signers().iter();
-        if signers.any(|signer| signer.has_spoken() && can_have_it(signer)) {
-            return Ok(());
-        }
-        if tokio::time::timeout_at(work.deadline, board.changed())
-            .await
-            .is_err()
-        {
-            return Err(ProxyError::NoAnswer(format!(
-                "no signer that has this key has said within {:.1}s whether it demands authentication: {}",
-                work.begun.elapsed().as_secs_f64(),
-                proxy.roster.explain(Some(key)).join("; ")
-            )));
-        }
-    }
-}
-
 fn scheme(curve: Curve, version: Option<u8>) -> Result<Scheme, ProxyError> {
     let none = || ProxyError::Malformed("signature version 0 has no BLS signatures".to_owned());
     Scheme::for_request(curve, version).ok_or_else(none)
 }
 
 /// The label of a payload's kind.
-fn kind_name(payload: &Payload) -> &'static str {
+pub(super) fn kind_name(payload: &Payload) -> &'static str {
     match payload {
         Payload::Consensus(payload) => payload.kind.name(),
         Payload::Other { .. } => "other",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt as _};
 use tracing::Instrument as _;
@@ -18,7 +18,7 @@ use crate::tezos::{Curve, Route, RouteError};
 use super::error::ProxyError;
 use super::refused::{Asked, RefusalLog};
 use super::sign::SignRequest;
-use super::{Proxy, body, metadata, respond, sign};
+use super::{Proxy, body, decided, metadata, respond, sign};
 
 /// Requests worked on at a time; each is small, and most wait for a signer.
 const CONCURRENT: usize = 512;
@@ -30,22 +30,25 @@ pub type BakerService = BoxCloneSyncService<Request<Incoming>, Response<Full<Byt
 #[must_use]
 pub fn service(proxy: Arc<Proxy>) -> BakerService {
     let log = Arc::new(RefusalLog::default());
-    let inner_log = Arc::clone(&log);
+    let (inner_log, inner) = (Arc::clone(&log), Arc::clone(&proxy));
     let limited = ServiceBuilder::new()
         // Over the limit a baker is told to ask again, at once, instead of waiting unseen.
         .load_shed()
         // Bounds the work in progress and with it the memory.
         .concurrency_limit(CONCURRENT)
-        .service_fn(move |request| handle(Arc::clone(&proxy), Arc::clone(&inner_log), request));
+        .service_fn(move |request| handle(Arc::clone(&inner), Arc::clone(&inner_log), request));
     // Whatever went wrong below becomes an answer here; above nothing can fail.
     BoxCloneSyncService::new(tower::service_fn(move |request| {
-        let (limited, log) = (limited.clone(), Arc::clone(&log));
+        let (limited, log, proxy) = (limited.clone(), Arc::clone(&log), Arc::clone(&proxy));
         async move {
             let asked = asked(&request);
             let handled = limited.oneshot(request).await;
             // `handle` never fails, so an error here is the load shed's.
             Ok(handled.unwrap_or_else(|_shed| {
                 log.note(&asked, &ProxyError::Overload);
+                if asked.method == Method::POST {
+                    decided::nonsense(&proxy, &ProxyError::Overload);
+                }
                 respond::error(&ProxyError::Overload)
             }))
         }
@@ -55,10 +58,13 @@ pub fn service(proxy: Arc<Proxy>) -> BakerService {
 fn asked(request: &Request<Incoming>) -> Asked {
     let peer = request.extensions().get::<Peer>();
     let address = peer.and_then(|peer| peer.address);
+    let user = peer.and_then(|peer| peer.uid);
     Asked {
-        baker: address
-            .map(|address| address.to_string())
-            .unwrap_or_default(),
+        baker: match (address, user) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(user)) => format!("uid {user}"),
+            (None, None) => String::new(),
+        },
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
     }
@@ -77,7 +83,7 @@ async fn handle(
                 "this probe was sent by this very proxy: a path leads back to it".to_owned();
             return Err(ProxyError::Malformed(looped));
         }
-        answer(&proxy, request).await
+        answer(&proxy, &asked.baker, request).await
     };
     let mut response = match handled
         .instrument(tracing::debug_span!("request", baker = asked.baker))
@@ -98,10 +104,21 @@ async fn handle(
     Ok(response)
 }
 
-async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String, ProxyError> {
+async fn answer(
+    proxy: &Arc<Proxy>,
+    requester: &str,
+    request: Request<Incoming>,
+) -> Result<String, ProxyError> {
     let (parts, incoming) = request.into_parts();
     let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
-    match route.map_err(|error| unroutable(&error))? {
+    let route = route.map_err(|error| {
+        let error = unroutable(&error);
+        if parts.method == Method::POST {
+            decided::nonsense(proxy, &error);
+        }
+        error
+    });
+    match route? {
         Route::AuthorizedKeys => metadata::authorized_keys(proxy).await,
         Route::KnownKeys => metadata::known_keys(proxy),
         Route::PublicKey(key) => metadata::public_key(proxy, key).await,
@@ -118,13 +135,14 @@ async fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>) -> Result<String
             authentication,
             version,
         } => {
-            let bytes = body::read(proxy, &parts, incoming).await?;
+            let read = body::read(proxy, &parts, incoming).await;
+            let bytes = read.inspect_err(|error| decided::unread(proxy, requester, key, error))?;
             let request = SignRequest {
                 key,
                 bytes,
                 authentication,
-
                 version,
+                requester: requester.to_owned(),
             };
             let signature = sign::sign(proxy, request).await?;
             Ok(crate::tezos::wire::signature_body(&signature))

@@ -1,6 +1,7 @@
 //! Tables of the baker's port: what may be signed, who may ask, and what each failure looks like.
 
 mod authentication;
+mod decisions;
 mod lookups;
 mod policies;
 mod responses;
@@ -72,6 +73,8 @@ fn proxy_over(
         operations: tasks,
         flights: Flights::default(),
         lookups: Lookups::default(),
+        turns: Turns::default(),
+        decisions: Arc::new(DecisionLog::kept()),
     };
     (folder, proxy)
 }

@@ -18,7 +18,7 @@ const PRIVATE: u32 = 0o600;
 ///
 /// # Errors
 /// The failing call's error; [`io::ErrorKind::AlreadyExists`] if there is something, a link too.
-pub(super) fn create(path: &Path, directory: &Path) -> io::Result<File> {
+pub fn create(path: &Path, directory: &Path) -> io::Result<File> {
     let file = calls::create_new(path, PRIVATE)?;
     give(&file, &std::fs::metadata(directory)?)?;
     Ok(file)

@@ -133,6 +133,10 @@ metrics! {
         "path_up", "1 when the path takes work, else 0";
     state_changes: Family<label::StateChange, Counter> = Family::default(),
         "state_changes", "Changes of a signer's state, by the new state";
+    decision_log_dropped: Counter = Counter::default(),
+        "decision_log_dropped", "Entries that the decision log had no room for and only counted";
+    decision_log_failures: Counter = Counter::default(),
+        "decision_log_failures", "Failed tries to write or sync the decision log";
     failovers: Counter = Counter::default(),
         "failovers", "Changes of the active signer of a key";
     hedges: Counter = Counter::default(),

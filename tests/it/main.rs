@@ -22,6 +22,7 @@ mod at_once;
 mod authentication;
 mod commands;
 mod crash;
+mod decision_log;
 mod double_sign;
 mod errors;
 mod failover;

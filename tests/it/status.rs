@@ -7,11 +7,13 @@ use crate::harness::http;
 use crate::harness::payload::block;
 
 /// Everything that dashboards are built on.
-const METRICS: [&str; 17] = [
+const METRICS: [&str; 19] = [
     "attempts_total",
     "build_info",
     "cache_requests_total",
     "deadline_margin_seconds",
+    "decision_log_dropped_total",
+    "decision_log_failures_total",
     "failovers_total",
     "hedges_total",
     "held_requests",

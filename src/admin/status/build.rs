@@ -48,8 +48,17 @@ pub(in crate::admin) fn status(admin: &Admin) -> Status {
             cause: store.reason,
             lineage: store.lineage,
         },
-        warnings: admin.warnings.clone(),
+        warnings: warnings(admin),
     }
+}
+
+/// Those of the configuration, and what does not keep anybody from signing.
+fn warnings(admin: &Admin) -> Vec<String> {
+    let mut warnings = admin.warnings.clone();
+    if let Some(trouble) = admin.proxy.decisions.trouble() {
+        warnings.push(format!("the decision log is not written: {trouble}"));
+    }
+    warnings
 }
 
 fn authorized_keys(admin: &Admin, now: Timestamp) -> AuthorizedKeysStatus {

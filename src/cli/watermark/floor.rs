@@ -20,7 +20,7 @@ pub(super) struct Floor {
     pub(super) from_node: Option<SignerUrl>,
 }
 
-pub(super) fn parse_level(text: &str) -> Result<Level, String> {
+pub(in crate::cli) fn parse_level(text: &str) -> Result<Level, String> {
     let number: u32 = text
         .parse()
         .map_err(|_| "a level is a whole number".to_owned())?;

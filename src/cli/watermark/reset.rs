@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::{Failure, Outcome, code, load, print};
 use crate::config::Loaded;
+use crate::decision_log::{Entry, Event};
 use crate::guard::{Account, Book, WatermarkStore as _};
 use crate::node::INIT_MARGIN;
 use crate::settings::{Chain, Settings};
@@ -88,6 +89,15 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
         level = level.get(),
         "store replaced by the operator"
     );
+    let reason = format!(
+        "the store was replaced: lineage was {}, is {}",
+        lineage.as_deref().unwrap_or(UNREADABLE),
+        replaced.lineage
+    );
+    let changes = accounts
+        .iter()
+        .map(|account| Entry::of_account(*account, Event::Reset, Some(level)).because(&reason));
+    run::note(&settings.state.directory, changes.collect());
     tell(&accounts, level, &replaced)?;
     // The first opening writes the first witness, and says what still keeps the store from signing.
     let report = EmbeddedStore::open_trusting(lock, trust, |_| {}).report();

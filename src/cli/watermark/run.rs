@@ -1,7 +1,11 @@
 //! A command on watermarks: asked of the running proxy, or done on the store if none runs.
 
-use crate::cli::{Failure, code};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::{Failure, code, complain};
 use crate::control::{self, AskError, Command, Reply};
+use crate::decision_log::{self, Entry, NotedStore};
 use crate::guard::Account;
 use crate::settings::Settings;
 use crate::store::{DirectoryLock, EmbeddedStore, LockError, Trust};
@@ -23,6 +27,9 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
         })?;
     }
     let store = EmbeddedStore::open_trusting(lock(settings)?, trust(settings), |_| {});
+    let directory = settings.state.directory.clone();
+    // The store holds the lock of the directory.
+    let store = NotedStore::new(Arc::new(store), move |changes| note(&directory, changes));
     Ok(match command {
         Command::WatermarkInit { key, chain, level } => {
             control::init_watermark(&store, key, chain, level).await
@@ -44,6 +51,16 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
             return Err(Failure::new(code::PROBLEM, "no proxy is running"));
         }
     })
+}
+
+/// Writes `changes`, which are done, to the decision log; the caller holds the lock of the directory. The
+/// log is evidence: that it cannot be written is said and changes nothing.
+pub(super) fn note(directory: &Path, changes: Vec<Entry>) {
+    if let Err(error) = decision_log::append(directory, changes) {
+        let warning = format!("warning: done, and not in the decision log: {error}");
+        // Nowhere is left to complain if this fails.
+        drop(complain(&warning));
+    }
 }
 
 /// Locks the state directory against every other process.

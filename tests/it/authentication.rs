@@ -3,6 +3,7 @@
 use serde_json::json;
 use signer_proxy::dev_signer::keys_from_seed;
 use signer_proxy::tezos::{Curve, PublicKey, Scheme, SecretKey, authentication_bytes};
+use tokio::task::JoinSet;
 
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::payload::attestation;
@@ -96,7 +97,9 @@ async fn a_baker_that_a_signer_accepts_does_not_inherit_the_refusal_of_one_that_
         let key = all.key(curve);
         let bytes = attestation(FLOOR + 1).bytes(curve, 1);
         let (arguments, asking) = (proof(baker, &key, &bytes), all.baker.clone());
-        tokio::spawn(async move { asking.post(&key, &arguments, &bytes).await.unwrap() })
+        let mut request = JoinSet::new();
+        request.spawn(async move { asking.post(&key, &arguments, &bytes).await.unwrap() });
+        request
     };
     // The device is busy, so the request it will not accept waits for its turn, and is joined.
     let busy = sign(&ours, Curve::P256);
@@ -113,12 +116,12 @@ async fn a_baker_that_a_signer_accepts_does_not_inherit_the_refusal_of_one_that_
     })
     .await;
     let joined = sign(&ours, Curve::Ed25519);
-    assert_eq!(busy.await.unwrap().status, 200);
-    let refusal = leader.await.unwrap().refusal(401);
+    assert_eq!(busy.join_all().await[0].status, 200);
+    let refusal = leader.join_all().await[0].refusal(401);
     assert!(
         refusal.contains("invalid authentication signature"),
         "{refusal}"
     );
-    assert_eq!(joined.await.unwrap().status, 200);
+    assert_eq!(joined.join_all().await[0].status, 200);
     all.assert_clean(2);
 }

@@ -37,12 +37,18 @@ impl Health {
         self.ailment().map(|ailment| ailment.reason)
     }
 
-    /// Falls ill, and says so once. What needs a restart stays what it is.
+    /// Falls ill, and says so once. What needs a restart, or space, stays what it is: a file that is back in
+    /// its place would cure neither.
     pub(super) fn fall_ill(&self, reason: String, cure: Cure) {
         let mut health = write(&self.0);
+        let stays = |old: &Ailment| match old.cure {
+            Cure::Restart => true,
+            Cure::Space => cure == Cure::Return,
+            Cure::Return => false,
+        };
         if health
             .as_ref()
-            .is_some_and(|old| old.cure == Cure::Restart || old.reason == reason)
+            .is_some_and(|old| stays(old) || old.reason == reason)
         {
             return;
         }
@@ -68,4 +74,26 @@ pub(super) fn is_full(error: &redb::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_back_cures_neither_a_full_disk_nor_a_broken_one() {
+        for cure in [Cure::Space, Cure::Restart] {
+            let health = Health::default();
+            health.fall_ill("the first".to_owned(), cure);
+            health.fall_ill("moved away".to_owned(), Cure::Return);
+            health.recover(Cure::Return);
+            assert_eq!(health.reason().unwrap(), "the first");
+        }
+        let health = Health::default();
+        health.fall_ill("moved away".to_owned(), Cure::Return);
+        health.fall_ill("full".to_owned(), Cure::Space);
+        assert_eq!(health.reason().unwrap(), "full");
+        health.recover(Cure::Space);
+        assert_eq!(health.reason(), None);
+    }
 }

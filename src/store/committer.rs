@@ -59,10 +59,21 @@ struct Overlay {
     touched: Touched,
 }
 
+impl Overlay {
+    /// Lets `book` hold what these changes made of it.
+    fn publish(self, book: &mut Book) {
+        book.streams.extend(self.book.streams);
+        book.accounts.extend(self.book.accounts);
+        book.sealed = self.book.sealed;
+    }
+}
+
 pub(super) struct Committer {
     /// Absent after a failed commit: what it would show next is not to be trusted.
     pub(super) database: Option<Database>,
     pub(super) memory: Memory,
+    /// What memory would show if the commit that failed stands all the same.
+    pub(super) in_doubt: Option<Book>,
     pub(super) health: Health,
     pub(super) pulse: Pulse,
     /// Files that must be where they were when the store was opened.
@@ -110,6 +121,9 @@ impl Committer {
         if let Err(error) = self.make_durable(&overlay) {
             // Whatever it shows from now on, it is not known to be on the disk.
             self.database = None;
+            let mut in_doubt = read(&self.memory).clone();
+            overlay.publish(&mut in_doubt);
+            self.in_doubt = Some(in_doubt);
             let reason = self.fall_ill(&error);
             for answer in pending {
                 answer.unknown(&reason);
@@ -117,11 +131,7 @@ impl Committer {
             return;
         }
         let changed = !overlay.touched.is_empty();
-        let mut memory = write(&self.memory);
-        memory.streams.extend(overlay.book.streams);
-        memory.accounts.extend(overlay.book.accounts);
-        memory.sealed = overlay.book.sealed;
-        drop(memory);
+        overlay.publish(&mut write(&self.memory));
         if let Some(witness) = self.witness.as_ref().filter(|_| changed) {
             witness.committed();
         }
@@ -200,13 +210,16 @@ impl Committer {
                 return;
             }
         };
-        if !read(&self.memory).is_kept_by(&book) {
+        // A change that takes something back may stand: then less is kept, and nothing is lost.
+        let mut in_doubt = self.in_doubt.iter();
+        if !read(&self.memory).is_kept_by(&book) && !in_doubt.any(|it| it.is_kept_by(&book)) {
             let reason = "after the disk was full the watermark store had lost what it had promised; \
                           nothing is signed any more, set new watermarks above everything ever signed";
             self.health.fall_ill(reason.to_owned(), Cure::Restart);
             return;
         }
         *write(&self.memory) = book;
+        self.in_doubt = None;
         self.database = Some(database);
         self.places
             .retain(|place| !places.iter().any(|new| new.is_of(place)));

@@ -190,6 +190,7 @@ impl EmbeddedStore {
         let committer = Committer {
             witness: keeper.as_ref().map(Keeper::reminder),
             database: Some(loaded.database),
+            in_doubt: None,
             memory: Arc::clone(&self.memory),
             health: self.health.clone(),
             pulse: self.pulse.clone(),

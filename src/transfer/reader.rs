@@ -76,8 +76,9 @@ impl<'a> Place<'a> {
     }
 
     fn below(&self, name: &str, value: &'a Json) -> Self {
+        let name = shown_raw(name);
         let path = if self.path.is_empty() {
-            name.to_owned()
+            name
         } else {
             format!("{}.{name}", self.path)
         };

@@ -84,6 +84,13 @@ async fn a_reset_is_refused_while_any_check_is_missing() {
     let absent = ["--danger", "--lineage", "x", "--level", "6000"];
     // Not even the directory is made.
     assert_eq!(reset(&all.proxy, &absent).await.code, Some(74));
+    std::fs::create_dir(&all.proxy.config.state).unwrap();
+    let nothing = reset(&all.proxy, &absent).await;
+    assert_eq!(nothing.code, Some(1), "{nothing:?}");
+    assert!(
+        nothing.stderr.contains("there is no store to replace"),
+        "{nothing:?}"
+    );
     all.proxy.init(all.signers[0].keys(), FLOOR).await;
     let is = lineage(&all.proxy).await;
     let before = std::fs::read(store(&all.proxy)).unwrap();

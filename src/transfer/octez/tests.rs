@@ -173,6 +173,14 @@ fn what_is_not_understood_is_named_with_file_field_and_value() {
 }
 
 #[test]
+fn a_long_name_makes_no_long_sentence() {
+    let long = "x".repeat(1 << 20);
+    let text = format!(r#"{{"{long}":{{}}}}"#);
+    let sentence = parse(BLOCKS, &text).unwrap_err().to_string();
+    assert!(sentence.len() < 500, "{}", sentence.len());
+}
+
+#[test]
 fn a_key_that_stands_twice_is_refused_and_not_read_once() {
     let text = format!(
         r#"{{"NetXdQprcVkpaWU":{{"{k}":{m},"{k}":{m}}}}}"#,

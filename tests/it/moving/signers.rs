@@ -112,6 +112,15 @@ async fn the_watermarks_of_signatory_are_taken_over() {
         plans.push(dry.ok().stdout);
     }
     assert!(plans[0].starts_with("from Signatory:"), "{plans:?}");
+    let strange = below.join("NetXdQprcVkpaWV.json");
+    std::fs::write(&strange, "{}").unwrap();
+    for source in [&base, &below] {
+        let refused = import(&all.proxy, source, &["--stopped-at", "3001"]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        let said = "NetXdQprcVkpaWV.json: not a file of watermarks";
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+    std::fs::remove_file(&strange).unwrap();
     assert!(plans.iter().all(|plan| *plan == plans[0]), "{plans:?}");
     import(&all.proxy, &base, &["--stopped-at", "3001"])
         .await

@@ -33,25 +33,30 @@ pub(super) fn read_source(path: &Path) -> Result<Source, Failure> {
     read(&files).map_err(|error| Failure::new(code::PROBLEM, error))
 }
 
-/// The files in a signer's directory that hold watermarks, sorted.
+/// The files in a signer's directory that hold watermarks, sorted. In Signatory's own folder that is every JSON
+/// file, so that one with a name that is not understood is refused and not left out.
 fn in_directory(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let is_signatory = directory.file_name().is_some_and(|name| name == SIGNATORY);
+    if directory.file_name().is_some_and(|name| name == SIGNATORY) {
+        return json_files(directory);
+    }
     let mut found = Vec::new();
     for (name, path) in entries(directory)? {
         match named(&name) {
             // A folder of that name is somebody's backup.
-            Named::Octez if !path.is_dir() => found.push(path),
-            Named::Signatory if is_signatory => found.push(path),
-            Named::Other if name == SIGNATORY && path.is_dir() => {
-                for (name, path) in entries(&path)? {
-                    if named(&name) == Named::Signatory {
-                        found.push(path);
-                    }
-                }
-            }
+            Named::Octez | Named::Signatory if !path.is_dir() => found.push(path),
+            Named::Other if name == SIGNATORY && path.is_dir() => found.extend(json_files(&path)?),
             Named::Octez | Named::Signatory | Named::Other => {}
         }
     }
+    found.sort();
+    Ok(found)
+}
+
+fn json_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let paths = entries(directory)?.into_iter().map(|(_, path)| path);
+    let mut found: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
     found.sort();
     Ok(found)
 }

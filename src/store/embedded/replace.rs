@@ -1,8 +1,8 @@
 //! Replacing a store by another one, while nobody has it open: for `watermark reset` alone.
 //!
-//! The order is the argument: the new store is whole, synced and read back under a temporary name; the old file
-//! gets a second name; then one rename puts the new one in its place. A crash in between leaves the old store,
-//! and after it the new one. At no time is there none, or one that is half written or empty. The old witness goes
+//! The order is the argument: the new store is made whole and read back; the old file is kept under a second name;
+//! then the new one is written durably beside it, and one rename puts it in its place. A crash before that leaves
+//! the old store, and after it the new one. At no time is there none, or one that is half written or empty. The old witness goes
 //! last: until then it contradicts the new store, which therefore signs nothing.
 
 use std::io;
@@ -96,9 +96,9 @@ impl EmbeddedStore {
     ) -> Result<Replaced, String> {
         let path = lock.directory().join(STORE_FILE);
         let lineage = new_lineage()?;
-        let made = make(&path, lock.directory(), &lineage, book)?;
-        let mut kept = vec![keep(&path, lock.directory(), now)?];
-        put(&made, &path, lock.directory())?;
+        let bytes = make(&path, lock.directory(), &lineage, book)?;
+        let mut kept = vec![keep(&path, now)?];
+        put(&bytes, &path)?;
         if let Some(witness) = &trust.witness {
             kept.extend(dismiss(witness, now)?);
         }
@@ -131,29 +131,27 @@ fn open(path: &Path) -> Result<Database, String> {
     builder.open(path).map_err(|error| error.to_string())
 }
 
-/// Step 1: a whole store under a temporary name, synced, and read back.
-fn make(path: &Path, directory: &Path, lineage: &str, book: &Book) -> Result<PathBuf, String> {
+/// Step 1: the bytes of a whole store, written by the database to a file of its own and read back.
+fn make(path: &Path, directory: &Path, lineage: &str, book: &Book) -> Result<Vec<u8>, String> {
     let made = path.with_extension("redb.making");
     let failed = |error: String| format!("cannot write {}: {error}", made.display());
     let new = owner::remove_leftover(&made)
         .and_then(|()| owner::create(&made, directory))
         .map_err(|error| failed(format!("{error}{}", owner::remedy(&error, directory))))?;
-    let synced = new.try_clone().map_err(|error| failed(error.to_string()))?;
     let backend = FileBackend::new(new).map_err(|error| failed(error.to_string()))?;
     let database = Database::builder()
         .create_with_backend(backend)
         .map_err(|error| failed(error.to_string()))?;
     fill(&database, lineage, book).map_err(|error| failed(error.to_string()))?;
     drop(database);
-    synced
-        .sync_all()
-        .map_err(|error| failed(error.to_string()))?;
-    drop(synced);
+    let bytes = std::fs::read(&made).map_err(|error| failed(error.to_string()))?;
     let loaded = read_database(open(&made).map_err(failed)?, |_, _| Ok(())).map_err(failed)?;
     if loaded.book != *book || loaded.lineage != lineage {
         return Err(failed("it does not hold what was written to it".to_owned()));
     }
-    Ok(made)
+    drop(loaded);
+    owner::remove_leftover(&made).map_err(|error| failed(error.to_string()))?;
+    Ok(bytes)
 }
 
 fn fill(database: &Database, lineage: &str, book: &Book) -> Result<(), redb::Error> {
@@ -174,33 +172,29 @@ fn fill(database: &Database, lineage: &str, book: &Book) -> Result<(), redb::Err
     tables::commit(database, book, &all)
 }
 
-/// Step 2: a second name for the old file, without touching the first.
-fn keep(path: &Path, directory: &Path, now: Timestamp) -> Result<PathBuf, String> {
+/// Step 2: a copy of the old file, or at least a second name for it if it cannot be read.
+fn keep(path: &Path, now: Timestamp) -> Result<PathBuf, String> {
     let kept = replaced_name(path, now);
-    let failed = |error: io::Error| {
+    let copied = match std::fs::read(path) {
+        Ok(bytes) => file::write_durably(&kept, &bytes),
+        Err(_) => std::fs::hard_link(path, &kept),
+    };
+    copied.map_err(|error| {
         format!(
             "cannot keep the old store as {}: {error}; nothing was changed",
             kept.display()
         )
-    };
-    // Not every file system has second names. A damaged file may not be readable enough for a copy.
-    if std::fs::hard_link(path, &kept).is_err() {
-        let bytes = std::fs::read(path).map_err(failed)?;
-        file::write_durably(&kept, &bytes).map_err(failed)?;
-    }
-    calls::sync_directory(directory).map_err(failed)?;
+    })?;
     Ok(kept)
 }
 
 /// Step 3: the one moment at which the store changes.
-fn put(made: &Path, path: &Path, directory: &Path) -> Result<(), String> {
-    std::fs::rename(made, path).map_err(|error| {
-        format!("cannot put the new store in its place: {error}; nothing was changed")
-    })?;
-    calls::sync_directory(directory).map_err(|error| {
+fn put(bytes: &[u8], path: &Path) -> Result<(), String> {
+    file::write_durably(path, bytes).map_err(|error| {
         format!(
-            "the new store is in its place, but a power cut may bring the old one back: {error}; repeat the \
-             reset on a healthy disk"
+            "cannot put the new store in the place of {}: {error}; the old one stands, or the new one if that \
+             was the last call: repeat the reset on a healthy disk",
+            path.display()
         )
     })
 }
@@ -208,7 +202,7 @@ fn put(made: &Path, path: &Path, directory: &Path) -> Result<(), String> {
 /// Step 4: the witness of the old store says nothing about the new one.
 fn dismiss(witness: &Path, now: Timestamp) -> Result<Option<PathBuf>, String> {
     let kept = replaced_name(witness, now);
-    let moved = match std::fs::rename(witness, &kept) {
+    let moved = match calls::rename(witness, &kept) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => Err(error),
         Ok(()) => witness.parent().map_or(Ok(()), calls::sync_directory),
@@ -228,6 +222,3 @@ fn replaced_name(path: &Path, now: Timestamp) -> PathBuf {
     name.push(format!(".replaced-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ")));
     path.with_file_name(name)
 }
-
-#[cfg(test)]
-mod tests;

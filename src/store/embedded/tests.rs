@@ -15,6 +15,7 @@ mod migration;
 mod outage;
 mod power;
 mod reference;
+mod replace;
 mod witness;
 
 use redb::Database;

@@ -1,9 +1,13 @@
 //! Replacing a store: whole, kept, and at no moment absent or empty.
 
 use crate::fixture::{ask, at, key, raise, record, second, stream};
-use crate::guard::{Account, Answer, Change, Condition, Halt, WatermarkStore as _};
-use crate::tezos::{ConsensusKind, Level};
+use crate::guard::{Account, Answer, Halt};
+use crate::store::calls::journal::taken_down;
+use crate::store::{Found, Replaced};
+use crate::tezos::Level;
 
+use super::machine::{Machine, after_cut, file_name};
+use super::power::luck;
 use super::*;
 
 const KIND: ConsensusKind = ConsensusKind::Attestation;
@@ -123,29 +127,42 @@ async fn a_sealed_book_stays_sealed() {
 }
 
 #[tokio::test]
-async fn a_crash_between_any_two_steps_leaves_the_old_store_and_after_the_last_the_new_one() {
+async fn a_power_cut_at_any_call_leaves_the_old_store_or_the_new_one_and_never_none() {
     let folder = filled().await;
-    let (lineage, book) = whole(&folder);
+    let (_, book) = whole(&folder);
     let mut lower = book.clone();
     lower.accounts.clear();
-    let path = folder.path().join(STORE_FILE);
-    for _ in 0..2 {
-        // A second round finds what the crashes of the first left behind.
-        let made = make(&path, folder.path(), "new", &lower).unwrap();
-        assert_eq!(whole(&folder), (lineage.clone(), book.clone()));
-        assert_eq!(open_store(&folder).report().lineage, Some(lineage.clone()));
-        std::fs::write(&made, "torn by a crash while it was written").unwrap();
-        assert_eq!(whole(&folder), (lineage.clone(), book.clone()));
+    let file = folder.path().join(STORE_FILE);
+    let old = std::fs::read(&file).unwrap();
+    let (replaced, calls) = taken_down(|| replace(&folder, &lower, second(4)));
+    let kept = file_name(&replaced.unwrap().kept[0]);
+    let new = std::fs::read(&file).unwrap();
+    assert_ne!(old, new);
+    let machine = Machine::holding([(STORE_FILE.to_owned(), old.clone())].into());
+    machine.begin_process(usize::MAX, usize::MAX);
+    for call in calls {
+        machine.make(&call).unwrap();
     }
-    let made = make(&path, folder.path(), "new", &lower).unwrap();
-    let kept = keep(&path, folder.path(), second(4)).unwrap();
-    assert_eq!(whole(&folder), (lineage.clone(), book));
-    // The running proxy would copy the file at its start; the kept one is not touched by that.
-    drop(open_store(&folder));
-    let before = std::fs::read(&kept).unwrap();
-    put(&made, &path, folder.path()).unwrap();
-    assert_eq!(whole(&folder), ("new".to_owned(), lower));
-    assert_eq!(std::fs::read(&kept).unwrap(), before);
+    let history = machine.history();
+    let (mut olds, mut news) = (0, 0);
+    for end in machine.begun()..=history.len() {
+        for seed in 0..32 {
+            // Nothing, everything, or any part of what was not synced.
+            let files = after_cut(&history[..end], luck(seed));
+            match files.get(STORE_FILE) {
+                Some(store) if *store == old => olds += 1,
+                Some(store) if *store == new => {
+                    // By then the old one is safe.
+                    assert_eq!(files.get(&kept), Some(&old));
+                    news += 1;
+                }
+                Some(_) => panic!("neither the old store nor the new one"),
+                None => panic!("no store"),
+            }
+            assert!(end < history.len() || files[STORE_FILE] == new);
+        }
+    }
+    assert!(olds > 100 && news > 30, "{olds} {news}");
 }
 
 #[tokio::test]
@@ -179,10 +196,8 @@ async fn the_old_witness_is_kept_and_the_new_store_gets_one_of_its_own() {
     let old = std::fs::read(volume.path().join("witness.json")).unwrap();
     let (_, mut lower) = whole(&folder);
     lower.streams.clear();
-    let path = folder.path().join(STORE_FILE);
     // A crash before the witness is moved leaves a store that it contradicts.
-    let made = make(&path, folder.path(), "torn reset", &lower).unwrap();
-    put(&made, &path, folder.path()).unwrap();
+    replace(&folder, &lower, second(3)).unwrap();
     let reason = open().report().reason.unwrap();
     assert!(
         reason.contains("belongs to the watermark store"),

@@ -173,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_went_in_comes_out() {
+        for number in [0, 1, 2, 1000] {
+            assert_eq!(Level::new(number).map(Level::get), Some(number));
+            assert_eq!(Round::new(number).map(Round::get), Some(number));
+        }
+    }
+
+    #[test]
     fn a_position_reads_as_a_phrase() {
         assert_eq!(at(5, 0).to_string(), "level 5 round 0");
     }

@@ -31,7 +31,7 @@ use super::watch::Vitals;
 use super::witness::Keeper;
 pub(super) use disk::Loaded;
 use disk::{create_file, new_lineage};
-pub use vouching::Accepted;
+pub use vouching::{Accepted, Trust};
 
 const STORE_FILE: &str = "watermarks.redb";
 
@@ -50,15 +50,6 @@ pub struct EmbeddedStore {
     committer: Mutex<Option<JoinHandle<()>>>,
     on_commit: OnCommit,
     lock: DirectoryLock,
-}
-
-/// What has to vouch for a store.
-#[derive(Clone, Debug, Default)]
-pub struct Trust {
-    /// The lineage that it must have.
-    pub lineage: Option<String>,
-    /// The witness that must not be ahead of it.
-    pub witness: Option<PathBuf>,
 }
 
 impl Drop for EmbeddedStore {

@@ -36,8 +36,8 @@ pub(in crate::store) struct Loaded {
 pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Loaded, String> {
     let damaged = |what: &str| {
         format!(
-            "the watermark store {} cannot be used: {what}; restore it or move it away and set new \
-             watermarks above everything ever signed",
+            "the watermark store {} cannot be used: {what}; replace it by one with \
+             watermarks above everything ever signed, with `signer-proxy watermark reset --danger`",
             path.display()
         )
     };

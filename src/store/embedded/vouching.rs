@@ -1,7 +1,7 @@
 //! Whether a store is the right one and as new as it ever was, by its pin and its witness; and how an
 //! operator accepts one that is not, by raising its floors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -11,7 +11,16 @@ use crate::transfer::Document;
 
 use super::super::{file, tables, witness};
 use super::disk::{self, Loaded, create_file, new_lineage};
-use super::{DirectoryLock, EmbeddedStore, STORE_FILE, Trust};
+use super::{DirectoryLock, EmbeddedStore, STORE_FILE};
+
+/// What has to vouch for a store.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// The lineage that it must have.
+    pub lineage: Option<String>,
+    /// The witness that must not be ahead of it.
+    pub witness: Option<PathBuf>,
+}
 
 /// A store that an operator accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,15 +13,18 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
 use crate::guard::Condition;
+use crate::node::Outlook;
 use crate::proxy::Proxy;
 use crate::server::response;
 use crate::telemetry::metrics::label;
 
 pub use status::{
-    AuthorizedKeysStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status, StoreStatus,
+    AuthorizedKeysStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status,
+    StoreStatus,
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -42,6 +45,8 @@ pub struct Admin {
     pub started: Timestamp,
     /// Warnings of the configuration.
     pub warnings: Vec<String>,
+    /// What the chain is known to show; absent without a node.
+    pub evidence: Option<watch::Receiver<Outlook>>,
     /// Set when every listener is bound and served.
     pub bound: AtomicBool,
     /// Set when the drain begins.
@@ -51,11 +56,17 @@ pub struct Admin {
 impl Admin {
     /// A port that is not bound yet.
     #[must_use]
-    pub fn new(proxy: Arc<Proxy>, config_hash: String, warnings: Vec<String>) -> Self {
+    pub fn new(
+        proxy: Arc<Proxy>,
+        config_hash: String,
+        warnings: Vec<String>,
+        evidence: Option<watch::Receiver<Outlook>>,
+    ) -> Self {
         Self {
             proxy,
             config_hash,
             warnings,
+            evidence,
             started: crate::time::now(),
             bound: AtomicBool::new(false),
             draining: AtomicBool::new(false),

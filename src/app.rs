@@ -95,11 +95,13 @@ impl App {
         let drains = Drains {
             file: settings.state.directory.join("drains.json"),
         };
-        let proxy = wire::proxy(&settings, lock, config_name, &drains, &operations, &tasks).await?;
+        let (proxy, evidence) =
+            wire::proxy(&settings, lock, config_name, &drains, &operations, &tasks).await?;
         let admin = Arc::new(Admin::new(
             Arc::clone(&proxy),
             settings.config_hash.clone(),
             warnings,
+            evidence,
         ));
         let (listen, admin_listen) = (
             listener.local_addr(),

@@ -1,7 +1,13 @@
-//! The head of an Octez node: outside evidence for `watermark init` and for the far-future limit.
+//! An Octez node as outside evidence: its head for `watermark init` and for the far-future limit, and what its
+//! chain shows of our keys. A node is asked and believed; nothing waits for it.
+
+mod block;
+mod evidence;
+mod judge;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,12 +20,14 @@ use crate::signer::{Outgoing, Sent, client::Client};
 use crate::task::Tasks;
 use crate::tezos::{ChainId, Level};
 
+pub use evidence::{Outlook, Verdict, watch_evidence};
+
 /// One question to a node is given this long.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the head is read.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Levels that are added to the head: covers what may be signed while the head is read.
-pub const INIT_MARGIN: u32 = 10;
+pub const INIT_MARGIN: u32 = judge::MARGIN;
 
 /// Why a node's head cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +38,7 @@ pub enum NodeError {
         /// The node.
         url: String,
         /// The question.
-        what: &'static str,
+        what: String,
         /// Why.
         reason: String,
     },
@@ -79,6 +87,13 @@ impl Node {
         }
     }
 
+    /// The same, whose answers are read up to `bytes`.
+    fn with_answers(url: &SignerUrl, bytes: usize, tasks: &Tasks) -> Self {
+        let Self { client, url } = Self::new(url, tasks);
+        let client = client.with_answer_bytes(bytes);
+        Self { client, url }
+    }
+
     /// The floor for a first use: the head's level plus [`INIT_MARGIN`].
     ///
     /// # Errors
@@ -118,21 +133,30 @@ impl Node {
         Ok((chain, header.level))
     }
 
-    async fn ask<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, NodeError> {
-        let failed = |reason: String| NodeError::Unanswered {
-            url: self.url.clone(),
-            what,
-            reason,
-        };
+    async fn ask<T: DeserializeOwned>(&self, what: &str) -> Result<T, NodeError> {
+        let body = self.fetch(what, TIMEOUT).await?;
+        serde_json::from_slice(&body).map_err(|error| self.unanswered(what, error.to_string()))
+    }
+
+    /// The body of an answer with status 200, at most `within` from now.
+    async fn fetch(&self, what: &str, within: Duration) -> Result<Bytes, NodeError> {
         let (outgoing, sent) = (Outgoing::get(what.to_owned()), Sent::default());
-        let answer = tokio::time::timeout(TIMEOUT, self.client.send(&outgoing, &sent))
+        let answer = tokio::time::timeout(within, self.client.send(&outgoing, &sent))
             .await
-            .map_err(|_| failed(format!("silent for {}s", TIMEOUT.as_secs())))?
-            .map_err(|error| failed(error.cause.to_string()))?;
+            .map_err(|_| self.unanswered(what, format!("silent for {}s", within.as_secs())))?
+            .map_err(|error| self.unanswered(what, error.cause.to_string()))?;
         if answer.status != StatusCode::OK {
-            return Err(failed(format!("status {}", answer.status)));
+            return Err(self.unanswered(what, format!("status {}", answer.status)));
         }
-        serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))
+        Ok(answer.body)
+    }
+
+    fn unanswered(&self, what: &str, reason: String) -> NodeError {
+        NodeError::Unanswered {
+            url: self.url.clone(),
+            what: what.to_owned(),
+            reason,
+        }
     }
 }
 

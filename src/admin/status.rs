@@ -125,4 +125,20 @@ pub struct StoreStatus {
     pub cause: Option<String>,
     /// Its identity.
     pub lineage: Option<String>,
+    /// Whether the chain was looked at for signatures that the store does not know; absent without `[node]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceStatus>,
+}
+
+/// What the chain is known to show. Keys that it halted say so themselves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvidenceStatus {
+    /// `waiting`, `checked` or `not-checked`.
+    pub state: String,
+    /// When the state began.
+    pub since: Timestamp,
+    /// Why it was not checked.
+    pub cause: Option<String>,
+    /// The levels that were looked at: the highest and the lowest.
+    pub levels: Option<[u32; 2]>,
 }

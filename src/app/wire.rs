@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use crate::cache::{self, MetadataCache};
 use crate::control::{Drains, restore_drains};
 use crate::decision_log::{DecisionLog, NotedStore};
-use crate::guard::SigningGuard;
-use crate::node;
+use crate::guard::{NodeHead, SigningGuard};
+use crate::node::{self, Outlook};
 use crate::proxy::{self, Flights, Lookups, Proxy, Turns};
 use crate::server::Limits;
 use crate::settings::Settings;
@@ -22,7 +22,10 @@ use crate::tezos::PublicKey;
 
 use super::StartError;
 
-/// Opens the store, loads what earlier runs kept, and starts probing.
+/// What is known from the chain about signatures above the floors; absent without `[node]`.
+pub(super) type Evidence = Option<watch::Receiver<Outlook>>;
+
+/// Opens the store, loads what earlier runs kept, and starts probing and looking at the chain.
 pub(super) async fn proxy(
     settings: &Settings,
     lock: DirectoryLock,
@@ -30,7 +33,7 @@ pub(super) async fn proxy(
     drains: &Drains,
     operations: &Tasks,
     tasks: &Tasks,
-) -> Result<Arc<Proxy>, StartError> {
+) -> Result<(Arc<Proxy>, Evidence), StartError> {
     let metrics = Arc::new(Metrics::new());
     let instance = instance()?;
     let (store, cache) = {
@@ -58,13 +61,10 @@ pub(super) async fn proxy(
         instance.clone(),
     ));
     prober.start(tasks);
-    let (head, node_head) = watch::channel(None);
-    if let Some(node) = &settings.node {
-        node::watch_head(node, tasks, head);
-    }
+    let store = watched_and_noted(store, &metrics, &decisions, tasks);
+    let (node_head, evidence) = watch_node(settings, &config_name, &store, tasks);
     let (attempts, sightings) =
         Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone());
-    let store = watched_and_noted(store, &metrics, &decisions, tasks);
     let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
             store,
@@ -94,7 +94,29 @@ pub(super) async fn proxy(
     });
     let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), sightings, tasks.clone());
     tasks.spawn("tripwire", tripwire);
-    Ok(proxy)
+    Ok((proxy, evidence))
+}
+
+/// The head of the node and what its chain shows; without `[node]` neither is ever known.
+fn watch_node(
+    settings: &Settings,
+    config_name: &str,
+    store: &Arc<NotedStore>,
+    tasks: &Tasks,
+) -> (watch::Receiver<Option<NodeHead>>, Evidence) {
+    let (head, node_head) = watch::channel(None);
+    let evidence = settings.node.as_ref().map(|node| {
+        node::watch_head(node, tasks, head);
+        node::watch_evidence(
+            node,
+            &settings.chains,
+            config_name,
+            Arc::<NotedStore>::clone(store) as _,
+            node_head.clone(),
+            tasks,
+        )
+    });
+    (node_head, evidence)
 }
 
 /// The store for the guard: its disk is watched, and every change of it is in the decision log.

@@ -154,6 +154,15 @@ fn text(status: &Status) -> Result<String, fmt::Error> {
         status.store.state,
         cause(&status.store.cause)
     )?;
+    if let Some(evidence) = &status.store.evidence {
+        writeln!(
+            text,
+            "  chain {} since {}{}",
+            evidence.state,
+            evidence.since,
+            cause(&evidence.cause)
+        )?;
+    }
     for warning in &status.warnings {
         writeln!(text, "warning: {warning}")?;
     }

@@ -25,7 +25,7 @@ use crate::task::Tasks;
 
 use super::cause::Cause;
 
-/// The largest answer that is read; an ML-DSA public key is under 4 KiB.
+/// The largest answer that is read from a signer; an ML-DSA public key is under 4 KiB.
 const ANSWER_BYTES: usize = 64 << 10;
 /// A connection idle for longer is closed: shorter than what signers allow.
 const IDLE: Duration = Duration::from_secs(4);
@@ -102,7 +102,7 @@ impl Outgoing {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The body, at most 64 KiB.
+    /// The body, at most as long as the client was told.
     pub body: Bytes,
     /// Headers.
     pub headers: hyper::HeaderMap,
@@ -130,6 +130,7 @@ pub struct Client {
     url: SignerUrl,
     authority: String,
     prefix: String,
+    answer_bytes: usize,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     tasks: Tasks,
@@ -162,10 +163,18 @@ impl Client {
             url: settings.url.clone(),
             authority,
             prefix: settings.prefix.clone(),
+            answer_bytes: ANSWER_BYTES,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             idle: Mutex::new(Vec::new()),
             tasks,
         }
+    }
+
+    /// Reads answers of up to `bytes` instead of 64 KiB: nodes say more than signers.
+    #[must_use]
+    pub fn with_answer_bytes(mut self, bytes: usize) -> Self {
+        self.answer_bytes = bytes;
+        self
     }
 
     /// Whether every allowed connection is in use.
@@ -293,7 +302,8 @@ impl Client {
                 });
             }
         };
-        let answer = read_whole(response).await.map_err(Failed::Other)?;
+        let whole = read_whole(response, self.answer_bytes);
+        let answer = whole.await.map_err(Failed::Other)?;
         self.give_back(connection);
         Ok(answer)
     }
@@ -322,18 +332,18 @@ enum Failed {
     Other(SendError),
 }
 
-async fn read_whole(response: Response<hyper::body::Incoming>) -> Result<Answer, SendError> {
+async fn read_whole(
+    response: Response<hyper::body::Incoming>,
+    most: usize,
+) -> Result<Answer, SendError> {
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES)
-        .collect()
-        .await
-        .map_err(|error| {
-            let cause = match error.downcast_ref::<hyper::Error>() {
-                Some(error) => cause::of_http(error),
-                None => Cause::Garbage("an answer of more than 64 KiB".to_owned()),
-            };
-            maybe_sent(cause)
-        })?;
+    let body = Limited::new(body, most).collect().await.map_err(|error| {
+        let cause = match error.downcast_ref::<hyper::Error>() {
+            Some(error) => cause::of_http(error),
+            None => Cause::Garbage(format!("an answer of more than {} KiB", most >> 10)),
+        };
+        maybe_sent(cause)
+    })?;
     Ok(Answer {
         status: parts.status,
         body: body.to_bytes(),

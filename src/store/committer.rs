@@ -224,6 +224,10 @@ impl Committer {
         self.places
             .retain(|place| !places.iter().any(|new| new.is_of(place)));
         self.places.extend(places);
+        if let Some(witness) = &self.witness {
+            // What was in doubt may stand, and is repeated without another commit.
+            witness.committed();
+        }
         self.health.recover(Cure::Space);
     }
 

@@ -25,6 +25,7 @@ mod crash;
 mod decision_log;
 mod double_sign;
 mod errors;
+mod evidence;
 mod failover;
 mod foreign;
 mod gray;

@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use crate::guard::{Account, AccountReport, StoreReport, StreamReport};
+use crate::node::{Outlook, Verdict};
 use crate::signer::{Served, Signer, SignerState};
 use crate::tezos::PublicKeyHash;
 
 use super::super::Admin;
 use super::judge::{self, Able, Facts};
 use super::{
-    AuthorizedKeysStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status, StoreStatus,
+    AuthorizedKeysStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status,
+    StoreStatus,
 };
 
 pub(in crate::admin) fn status(admin: &Admin) -> Status {
@@ -47,6 +49,7 @@ pub(in crate::admin) fn status(admin: &Admin) -> Status {
             state: store.condition.to_string(),
             cause: store.reason,
             lineage: store.lineage,
+            evidence: evidence(admin),
         },
         warnings: warnings(admin),
     }
@@ -59,6 +62,21 @@ fn warnings(admin: &Admin) -> Vec<String> {
         warnings.push(format!("the decision log is not written: {trouble}"));
     }
     warnings
+}
+
+fn evidence(admin: &Admin) -> Option<EvidenceStatus> {
+    let Outlook { at: since, verdict } = admin.evidence.as_ref()?.borrow().clone();
+    let (state, cause, levels) = match verdict {
+        Verdict::Waiting => ("waiting", None, None),
+        Verdict::Checked { head, lowest } => ("checked", None, Some([head.get(), lowest.get()])),
+        Verdict::NotChecked(cause) => ("not-checked", Some(cause), None),
+    };
+    Some(EvidenceStatus {
+        state: state.to_owned(),
+        since,
+        cause,
+        levels,
+    })
 }
 
 fn authorized_keys(admin: &Admin, now: Timestamp) -> AuthorizedKeysStatus {

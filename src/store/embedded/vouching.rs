@@ -61,7 +61,13 @@ pub(super) fn check(trust: &Trust, store: &Path, loaded: &Loaded) -> Result<(), 
     let witness = witness::read(path)?;
     match witness::contradiction(path, witness.as_ref(), lineage, book, *witnessed) {
         Some(sentence) => Err(sentence),
-        None if *witnessed => Ok(()),
+        None if *witnessed => {
+            // The process before may have been killed between a commit and its witness.
+            if let Err(error) = write_witness(path, loaded) {
+                tracing::error!(%error, "witness cannot be written; signing goes on without it");
+            }
+            Ok(())
+        }
         // From now on a missing witness is a finding.
         None => begin_witness(path, loaded),
     }
@@ -78,14 +84,18 @@ fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
     }
 }
 
-fn begin_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
+fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
     let document = witness::document(&loaded.lineage, &loaded.book, crate::time::now());
     file::write_durably(path, document.to_text().as_bytes()).map_err(|error| {
         format!(
             "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",
             path.display()
         )
-    })?;
+    })
+}
+
+fn begin_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
+    write_witness(path, loaded)?;
     tables::mark_witnessed(&loaded.database).map_err(|error| error.to_string())
 }
 

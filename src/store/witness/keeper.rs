@@ -59,6 +59,9 @@ impl Keeper {
         memory: Memory,
     ) -> Result<Self, String> {
         let shared = Arc::new(Shared::default());
+        // What was read at the start is repeated to bakers without another commit: if it could not be noted
+        // before, it is due.
+        shared.orders().due = true;
         let told = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watermark-witness".to_owned())

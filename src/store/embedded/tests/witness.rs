@@ -173,6 +173,34 @@ async fn a_witness_that_cannot_be_written_delays_no_signature_and_is_told() {
 }
 
 #[tokio::test]
+async fn what_a_killed_process_had_not_noted_is_in_the_witness_before_anything_is_asked() {
+    let home = Home::new();
+    let store = home.open();
+    raise_all(&store).await;
+    drop(store);
+    let (early, backup) = (
+        std::fs::read(home.witness()).unwrap(),
+        home.other.path().join("backup"),
+    );
+    copy(&home.file(), &backup);
+    let store = home.open();
+    assert_eq!(claim(&store, 101).await, Ok(Answer::Permit));
+    drop(store);
+    // As if it had been killed before the witness was written.
+    std::fs::write(home.witness(), early).unwrap();
+    let lock = home.lock();
+    let store = EmbeddedStore::open_trusting(lock, home.trust(), |_| ());
+    let known = String::from_utf8(std::fs::read(home.witness()).unwrap()).unwrap();
+    assert!(known.contains("101"), "{known}");
+    let again = claim(&store, 101).await;
+    assert!(matches!(again, Ok(Answer::InFlight { .. })), "{again:?}");
+    drop(store);
+    copy(&backup, &home.file());
+    let reason = refusal(&home.open());
+    assert!(reason.contains("has gone back"), "{reason}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_accepted_is_refused_and_left_alone() {
     let home = Home::new();
     let error = home.accept(300).unwrap_err();

@@ -246,3 +246,72 @@ async fn the_log_holds_no_payload_no_signature_and_no_authentication() {
     }
     all.assert_clean(4);
 }
+
+async fn stop_at(proxy: &Proxy, key: &str, level: u32) {
+    let level = level.to_string();
+    let arguments = ["--key", key, "--level", &level];
+    let stopped = proxy.command(&["watermark", "stop-at"], &arguments);
+    stopped.await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_change_is_in_the_log_with_the_proxy_running_or_not() {
+    let mut all = Direct::start(&[&[]]).await;
+    let key = all.key(Curve::Ed25519);
+    let hash = key.hash().to_string();
+    stop_at(&all.proxy, &hash, FLOOR + 50).await;
+    until_noted(&all.proxy, "stopped", 1).await;
+    let over = block(FLOOR + 51).bytes(Curve::Ed25519, 1);
+    all.baker.sign(&key, &over).await.refusal(409);
+    let refused = until_noted(&all.proxy, "refused", 1).await;
+    assert_eq!(refused[0]["code"], "stopped");
+    all.proxy.stop().await;
+    stop_at(&all.proxy, &hash, FLOOR + 40).await;
+
+    let shown = all.proxy.command(&["watermark", "show"], &[]).await.stdout;
+    let lineage = shown
+        .lines()
+        .next()
+        .unwrap()
+        .strip_prefix("lineage ")
+        .unwrap();
+    let level = (FLOOR + 60).to_string();
+    let arguments = [
+        "--danger",
+        "--below-head",
+        "--lineage",
+        lineage,
+        "--level",
+        &level,
+    ];
+    all.proxy
+        .command(&["watermark", "reset"], &arguments)
+        .await
+        .ok();
+
+    let changes: Vec<_> = entries(&all.proxy)
+        .await
+        .into_iter()
+        .filter(|entry| entry["key"] == hash && entry["digest"].is_null())
+        .map(|entry| format!("{} {}", entry["event"].as_str().unwrap(), entry["level"]))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            format!("watermark-raised {FLOOR}"),
+            format!("stopped {}", FLOOR + 50),
+            format!("stopped {}", FLOOR + 40),
+            format!("reset {}", FLOOR + 60),
+        ]
+    );
+    // They are told to whoever asks about a level of this key, and not about another.
+    let level = (FLOOR + 51).to_string();
+    let filter = ["--key", &hash, "--level", &level];
+    let told = explain(&all.proxy, &filter).await.ok().stdout;
+    for part in ["refused (stopped)", "stop level of", "RESET to level"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let other = all.key(Curve::P256).hash().to_string();
+    let told = explain(&all.proxy, &["--key", &other]).await.ok().stdout;
+    assert!(!told.contains("stop level of"), "{told}");
+}

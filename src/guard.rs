@@ -214,21 +214,20 @@ impl SigningGuard {
         self.store.raise(raises, now).await
     }
 
-    /// Stops signing with a key, durably, on evidence that somebody else signs with it. Returns once nothing
-    /// more can be claimed or recorded for it.
+    /// Stops signing with a key, durably, on evidence that somebody else signed for `slot`. Returns once nothing
+    /// more can be claimed or recorded for it; the claim of the slot itself ends, so that resuming the key
+    /// does not bring it back.
     ///
     /// # Errors
     /// [`StoreError`]; the key is then not halted.
-    pub async fn halt(
-        &self,
-        account: Account,
-        reason: String,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let halt = Halt::new(now, reason);
-        self.store
-            .amend(vec![Change::Halt { account, halt }], now)
-            .await
+    pub async fn halt(&self, slot: Slot, reason: String, now: Timestamp) -> Result<(), StoreError> {
+        let (account, halt) = (slot.stream.into(), Halt::new(now, reason));
+        let raise = Raise {
+            stream: slot.stream,
+            floor: slot.position,
+        };
+        let changes = vec![Change::Raise(raise), Change::Halt { account, halt }];
+        self.store.amend(changes, now).await
     }
 
     /// The store, for commands of the operator.

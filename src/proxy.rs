@@ -37,7 +37,7 @@ pub use flight::Flights;
 pub use lookup::Lookups;
 pub use respond::refusals;
 pub use stack::{BakerService, service};
-pub use tripwire::watch as watch_tripwire;
+pub use tripwire::{DueHalts, watch as watch_tripwire};
 pub use turns::Turns;
 
 /// Metadata that nobody has shown yet is waited for this long, no longer: a signature follows it.
@@ -82,6 +82,8 @@ pub struct Proxy {
     pub flights: Flights,
     /// Look-ups of public keys under way.
     pub lookups: Lookups,
+    /// Halts that are not durable yet.
+    pub due_halts: DueHalts,
     /// Slots on which something is being decided.
     pub turns: Turns,
     /// Where decisions are noted.

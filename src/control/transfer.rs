@@ -85,13 +85,14 @@ pub async fn import_watermarks(
     if dry_run {
         return Reply::Done(plan.to_string());
     }
-    let changes = plan.changes();
-    if changes.is_empty() {
-        return Reply::Done("nothing had to be changed".to_owned());
-    }
-    let count = changes.len();
-    if let Err(error) = store.amend(changes, now()).await {
+    let rising = plan.steps.iter().filter(|step| step.rises()).count();
+    let count = rising.saturating_add(plan.halts.len());
+    // Also when nothing rises: unsigned claims that the other side may have signed end by it.
+    if let Err(error) = store.amend(plan.changes(), now()).await {
         return Reply::Failed(error.to_string());
+    }
+    if count == 0 {
+        return Reply::Done("no watermark had to be changed".to_owned());
     }
     let lineage = store.report().lineage.unwrap_or_default();
     tracing::warn!(source = source.what, changes = count, "watermarks imported");

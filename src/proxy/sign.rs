@@ -4,6 +4,7 @@
 //! (durable), release.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -21,6 +22,9 @@ use super::conclude::conclude;
 use super::error::ProxyError;
 use super::flight::Flight;
 use super::{Proxy, auth, decided, learn, policy, respond, tripwire};
+
+/// How long after its deadline an operation may take to say how it ended; what takes longer is the disk.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// A sign request as it came.
 #[derive(Clone, Debug)]
@@ -195,7 +199,17 @@ async fn sign_admitted(proxy: &Arc<Proxy>, admitted: Admitted) -> Result<Record,
                 flight.land(result);
             });
         }
-        match seat.outcome().await {
+        let Some(until) = work.deadline.checked_add(GRACE) else {
+            return Err(ProxyError::Overload);
+        };
+        let Ok(outcome) = tokio::time::timeout_at(until, seat.outcome()).await else {
+            // The operation goes on, so that a repeat finds its record.
+            let waited = work.begun.elapsed().as_secs_f64();
+            return Err(ProxyError::Record(StoreError::Unavailable(format!(
+                "the watermark store has not recorded it within {waited:.1}s; its disk stalls"
+            ))));
+        };
+        match outcome {
             // It was given up for others that left just before we came.
             Some(Err(ProxyError::Attempts(AttemptError::Dropped)))
                 if Instant::now() < work.deadline => {}
@@ -267,7 +281,7 @@ async fn lead(
     }
     if let Err(AttemptError::Foreign(sighting)) = &signed {
         // Before the answer: what comes next for this key is refused already.
-        tripwire::halt(proxy, sighting).await.ok();
+        tripwire::halt(proxy, sighting).await;
     }
     let signed = signed?;
     let record = proxy
@@ -289,7 +303,10 @@ async fn claim(proxy: &Proxy, work: &Work) -> Result<Claim, ProxyError> {
     };
     let claim = tokio::time::timeout_at(work.deadline, async {
         let _turn = proxy.turns.take(candidate.slot).await;
-        let claim = proxy.guard.claim(candidate, now()).await;
+        let claim = match tripwire::settle(proxy, candidate.slot.stream.into()).await {
+            Ok(()) => proxy.guard.claim(candidate, now()).await,
+            Err(error) => Err(error.into()),
+        };
         note_claim(proxy, work, claim)
     });
     claim.await.unwrap_or_else(|_| {

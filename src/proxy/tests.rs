@@ -73,6 +73,7 @@ fn proxy_over(
         operations: tasks,
         flights: Flights::default(),
         lookups: Lookups::default(),
+        due_halts: DueHalts::default(),
         turns: Turns::default(),
         decisions: Arc::new(DecisionLog::kept()),
     };

@@ -151,8 +151,9 @@ impl Plan {
     /// The changes of a store that carry it out, all or none.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
-        let rising = self.steps.iter().filter(|step| step.rises());
-        let raises = rising.map(|step| {
+        // Also where the floor stays: claims without a signature at or below what the other side may have
+        // signed end by it, and would be asked for again otherwise.
+        let raises = self.steps.iter().map(|step| {
             Change::Raise(Raise {
                 stream: step.stream,
                 floor: step.to,

@@ -73,6 +73,7 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
     let level = floor_of(reset.floor, &chain).await?;
     if !reset.below_head {
         check_head(&settings, &chain, level).await?;
+        check_witness(&settings, &chain, level)?;
     }
     let now = crate::time::now();
     if let Some(lineage) = &lineage {
@@ -163,6 +164,37 @@ fn configured(
     }
     let chain = chain.id;
     Ok(keys.into_iter().map(|key| Account { chain, key }).collect())
+}
+
+/// What a store that cannot be read has forgotten, its witness may know.
+fn check_witness(settings: &Settings, chain: &Chain, level: Level) -> Result<(), Failure> {
+    let Some(path) = &settings.state.witness else {
+        return Ok(());
+    };
+    let shown = path.display();
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(problem(format!(
+                "the witness {shown} cannot be read: {error}; nothing was changed"
+            )));
+        }
+    };
+    let Ok(witness) = Document::read(&shown.to_string(), &text) else {
+        return Ok(());
+    };
+    let accounts = witness.accounts.iter();
+    let marks = accounts
+        .filter(|account| account.chain == chain.id)
+        .flat_map(|account| &account.watermarks);
+    match marks.map(|mark| mark.position.level).max() {
+        Some(highest) if level < highest => Err(problem(format!(
+            "level {level} lies below what the witness {shown} knows, level {highest}; give a level of at least \
+             that, or --below-head; nothing was changed"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 async fn check_head(settings: &Settings, chain: &Chain, level: Level) -> Result<(), Failure> {

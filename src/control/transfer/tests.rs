@@ -244,7 +244,7 @@ async fn an_import_never_lowers_and_again_changes_nothing() {
         ]
     );
     let again = import_watermarks(&target, &document, &Request::default(), false).await;
-    assert_eq!(done(again), "nothing had to be changed");
+    assert_eq!(done(again), "no watermark had to be changed");
     assert_eq!(floors_of(&target), floors);
 }
 

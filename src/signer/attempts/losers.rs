@@ -68,7 +68,10 @@ impl Losers {
                     // Full means that a key is being halted already.
                     drop(self.late_sightings.try_send(sighting));
                 }
-                self.blame(&running);
+                // A device that does not repeat itself refuses what it signed on another path: no ill-health.
+                if !failure.blame.is_refusal() {
+                    self.blame(&running);
+                }
             }
         }
     }

@@ -50,7 +50,12 @@ pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Lo
                 path.display()
             )
         } else {
-            damaged(&error.to_string())
+            // The disk's trouble says nothing about the store: it is not to be replaced for that.
+            format!(
+                "the watermark store {} cannot be copied to be sure that it is on the disk: {error}; mend the \
+                 disk or make space, then restart",
+                path.display()
+            )
         }
     })?;
     let place = Place::of(path).map_err(|error| damaged(&error.to_string()))?;

@@ -117,7 +117,15 @@ impl EmbeddedStore {
             "state.witness is not configured, so there is nothing to accept; `watermark init` raises \
              watermarks",
         )?;
-        // One that cannot be read says nothing; the level has to.
+        // One that is damaged says nothing; the level has to. One that cannot be read may say much.
+        if let Err(error) = std::fs::read(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(format!(
+                "the witness {} cannot be read: {error}",
+                path.display()
+            ));
+        }
         let witness = witness::read(path).ok().flatten();
         if let Some(sealed) = witness.as_ref().and_then(|witness| witness.sealed) {
             return Err(format!(
@@ -141,6 +149,15 @@ impl EmbeddedStore {
         }
         let mut loaded = disk::open_durably(&store, lock.directory())?;
         check_pin(trust, &store, &loaded.lineage)?;
+        let highest = loaded.book.streams.values().map(|state| state.floor.level);
+        if let (None, Some(highest)) = (&witness, highest.max())
+            && level < highest
+        {
+            return Err(format!(
+                "without its witness only the level can vouch for what was signed, and {level} lies below {highest}, \
+                 which the store itself holds; give a level above everything ever signed"
+            ));
+        }
         let accounts = raise_all(&mut loaded, witness.as_ref(), level, now)?;
         begin_witness(path, &loaded)?;
         Ok(Accepted {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::fixture::{at, key, second};
+use crate::fixture::{at, key, second, stream};
 use crate::guard::{Book, Touched};
 use crate::tezos::Curve;
 
@@ -244,8 +244,53 @@ fn a_plan_is_told_in_lines() {
         assert_eq!(line, format!("{} {} {expected}", ChainId::MAINNET, key()));
     }
     assert_eq!(lines.collect::<Vec<_>>(), ["3 watermarks rise, 2 stay"]);
-    // What stays is not touched: a raise to where a floor is would end claims below it.
-    assert_eq!(plan.changes().len(), 3);
+    // Also what stays is raised to: that ends unsigned claims of slots that the other side may have signed.
+    assert_eq!(plan.changes().len(), 5);
+}
+
+#[test]
+fn a_claim_without_a_signature_at_or_below_what_the_other_side_signed_ends_by_the_import() {
+    let kind = ConsensusKind::Attestation;
+    let mut book = Book::default();
+    let mut touched = Touched::default();
+    let raise = Raise {
+        stream: stream(kind),
+        floor: at(90, 0),
+    };
+    book.amend(Change::Raise(raise), second(1), &mut touched);
+    for level in [100, 101] {
+        let claim = book.claim(
+            &crate::fixture::ask(at(level, 0), 1),
+            second(1),
+            &mut touched,
+        );
+        assert!(claim.is_ok());
+    }
+    let floors = [(stream(kind), at(101, 0))].into();
+    let present = Present {
+        floors,
+        halted: Vec::new(),
+    };
+    let source = sealed(account(&[(kind, at(100, 0))]));
+    let plan = Plan::make(&present, &source, &Request::default()).unwrap();
+    for change in plan.changes() {
+        book.amend(change, second(2), &mut touched);
+    }
+    let asked = |book: &mut Book, level| {
+        let again = crate::fixture::ask(at(level, 0), 1);
+        book.claim(&again, second(3), &mut Touched::default())
+            .unwrap()
+    };
+    let ended = asked(&mut book, 100);
+    assert!(
+        matches!(ended, crate::guard::Answer::Refused(_)),
+        "{ended:?}"
+    );
+    let kept = asked(&mut book, 101);
+    assert!(
+        matches!(kept, crate::guard::Answer::InFlight { .. }),
+        "{kept:?}"
+    );
 }
 
 fn any_position() -> impl Strategy<Value = Position> {
@@ -303,7 +348,7 @@ proptest! {
         // Again it changes nothing.
         let floors = book.streams.iter().map(|(stream, state)| (*stream, state.floor)).collect();
         let again = Plan::make(&Present { floors, halted: Vec::new() }, &source, &request).unwrap();
-        prop_assert!(again.changes().is_empty());
+        prop_assert!(!again.steps.iter().any(Step::rises));
     }
 
     #[test]
@@ -315,7 +360,7 @@ proptest! {
         });
         let present = Present { floors: floors.collect(), halted: Vec::new() };
         let plan = Plan::make(&present, &source, &Request::default()).unwrap();
-        prop_assert_eq!(plan.changes(), Vec::new());
+        prop_assert!(!plan.steps.iter().any(Step::rises));
         prop_assert!(plan.steps.iter().all(|step| step.from == Some(step.to)));
     }
 }

@@ -77,7 +77,7 @@ async fn the_watermarks_of_octez_signer_are_taken_over() {
         .await
         .ok();
     assert!(
-        again.stdout.contains("nothing had to be changed"),
+        again.stdout.contains("no watermark had to be changed"),
         "{again:?}"
     );
     assert!(

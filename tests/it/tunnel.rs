@@ -18,7 +18,7 @@ use crate::harness::scene::{Scene, turn};
 use crate::harness::signer::Signer;
 use crate::harness::sshd::Sshd;
 use crate::harness::tunnel::Tunnel;
-use crate::harness::wait::lasts;
+use crate::harness::wait::{lasts, until};
 
 /// The load that the promises are about: ten seconds, the fault after two.
 const COUNT: usize = 200;
@@ -239,6 +239,15 @@ async fn metadata_is_answered_and_signatures_wait_when_every_tunnel_is_down_at_t
     let key = homes.signers[0].key(Curve::Bls);
     let vote = |level| attestation(level).bytes(Curve::Bls, 1);
     homes.baker.sign(&key, &vote(FLOOR + 1)).await.signature();
+    // Keys are learnt one a tick and kept a moment later.
+    let kept = homes.proxy.config.state.join("metadata.json");
+    until("all public keys to be kept", async || {
+        let kept = std::fs::read_to_string(&kept).ok()?;
+        let mut keys = homes.baker.keys().iter();
+        keys.all(|key| kept.contains(&key.to_string()))
+            .then_some(())
+    })
+    .await;
     homes.proxy.kill9();
     for tunnel in &mut homes.tunnels {
         tunnel.kill();

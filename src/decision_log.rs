@@ -36,7 +36,7 @@ use queue::Queue;
 use writer::{Health, Pace, Writer};
 
 pub use chain::{Fault, Line, Link, parse};
-pub use entry::{Entry, Event, clean};
+pub use entry::{About, Entry, Event, clean};
 pub use files::NAME;
 pub use noted::NotedStore;
 pub use read::{Break, Summary, Told, read};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::decision_log::{self, Entry, Event, Summary, Told};
+use crate::decision_log::{self, About, Entry, Summary, Told};
 use crate::tezos::{Level, PublicKeyHash};
 
 use super::watermark::parse_level;
@@ -55,25 +55,7 @@ impl Explain {
         let level = self
             .level
             .is_none_or(|level| entry.level == Some(level.get()));
-        let changes = match entry.event {
-            Event::WatermarkRaised
-            | Event::Stopped
-            | Event::Halted
-            | Event::Resumed
-            | Event::Sealed
-            | Event::Accepted
-            | Event::Reset => true,
-            Event::Claimed
-            | Event::ClaimedAgain
-            | Event::Recorded
-            | Event::Released
-            | Event::Replayed
-            | Event::Refused
-            | Event::Started
-            | Event::Ended
-            | Event::Gap
-            | Event::Unknown => false,
-        };
+        let changes = entry.event.about() == About::Change;
         if key && level {
             Concern::Asked
         } else if changes && (key || entry.key.is_none()) {

@@ -59,6 +59,40 @@ pub enum Event {
     Unknown,
 }
 
+/// Whom an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A request for a signature.
+    Request,
+    /// What may be signed, changed by an operator or by evidence.
+    Change,
+    /// The process or the log itself.
+    Log,
+}
+
+impl Event {
+    /// Whom it is about.
+    #[must_use]
+    pub fn about(self) -> About {
+        match self {
+            Self::Claimed
+            | Self::ClaimedAgain
+            | Self::Recorded
+            | Self::Released
+            | Self::Replayed
+            | Self::Refused => About::Request,
+            Self::WatermarkRaised
+            | Self::Stopped
+            | Self::Halted
+            | Self::Resumed
+            | Self::Sealed
+            | Self::Accepted
+            | Self::Reset => About::Change,
+            Self::Started | Self::Ended | Self::Gap | Self::Unknown => About::Log,
+        }
+    }
+}
+
 /// One decision. Fields that do not apply are absent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

@@ -9,10 +9,8 @@ mod keeper;
 use std::io;
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use crate::guard::{Account, Book};
-use crate::transfer::{Document, DocumentAccount, Halted, Mark};
+use crate::transfer::{Document, DocumentAccount};
 
 pub(super) use keeper::{Keeper, Reminder};
 
@@ -104,42 +102,6 @@ fn behind(account: &DocumentAccount, book: &Book) -> Option<String> {
     stop.is_none_or(|stop| stop > witnessed).then(|| {
         format!("it has forgotten that {key} on {chain} stops at level {witnessed}, as its witness knows")
     })
-}
-
-/// The document of everything that `book` holds.
-pub(super) fn document(lineage: &str, book: &Book, now: Timestamp) -> Document {
-    let mut accounts: std::collections::BTreeMap<Account, DocumentAccount> =
-        std::collections::BTreeMap::new();
-    let empty = |account: Account| DocumentAccount {
-        chain: account.chain,
-        key: account.key,
-        stop_at: None,
-        halted: None,
-        watermarks: Vec::new(),
-    };
-    for (stream, state) in &book.streams {
-        let account = Account::from(*stream);
-        let entry = accounts.entry(account).or_insert_with(|| empty(account));
-        entry.watermarks.push(Mark {
-            kind: stream.kind,
-            position: state.floor,
-            since: state.floor_at,
-        });
-    }
-    for (account, state) in &book.accounts {
-        let entry = accounts.entry(*account).or_insert_with(|| empty(*account));
-        entry.stop_at = state.stop_at;
-        entry.halted = state.halt.as_ref().map(|halt| Halted {
-            at: halt.at,
-            reason: halt.reason.clone(),
-        });
-    }
-    Document {
-        lineage: lineage.to_owned(),
-        created: now,
-        sealed: book.sealed,
-        accounts: accounts.into_values().collect(),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
 
-use crate::decision_log::{Entry, Event, Summary};
+use crate::decision_log::{About, Entry, Event, Summary};
 use crate::tezos::{ChainId, Digest, PublicKeyHash};
 
 /// Stories that are told; the oldest give way.
@@ -24,24 +24,8 @@ struct Subject {
 
 impl Subject {
     fn of(entry: &Entry) -> Option<Self> {
-        match entry.event {
-            Event::Claimed
-            | Event::ClaimedAgain
-            | Event::Recorded
-            | Event::Released
-            | Event::Replayed
-            | Event::Refused => {}
-            Event::WatermarkRaised
-            | Event::Stopped
-            | Event::Halted
-            | Event::Resumed
-            | Event::Sealed
-            | Event::Accepted
-            | Event::Reset
-            | Event::Started
-            | Event::Ended
-            | Event::Gap
-            | Event::Unknown => return None,
+        if entry.event.about() != About::Request {
+            return None;
         }
         let position = entry.level.zip(entry.round);
         Some(Self {

@@ -65,7 +65,7 @@ impl Losers {
             }
             Err(failure) => {
                 if let Some(sighting) = self.tripwire.sighting(running.signer.name(), failure) {
-                    // Full means that a key is being halted already.
+                    // Full: others are being halted now, and the next refusal says it again.
                     drop(self.late_sightings.try_send(sighting));
                 }
                 // A device that does not repeat itself refuses what it signed on another path: no ill-health.

@@ -10,10 +10,11 @@ use redb::Database;
 use redb::backends::FileBackend;
 
 use crate::guard::Book;
+use crate::transfer::Document;
 
 use super::super::place::Place;
 use super::super::tables::{self, FORMAT, Identity};
-use super::super::{calls, file, owner, witness};
+use super::super::{calls, file, owner};
 
 /// The whole store is far smaller; redb's own default cache would be 1 GiB.
 const CACHE_BYTES: usize = 4 << 20;
@@ -72,7 +73,7 @@ pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Lo
 /// Writes what an older store holds beside it, before its format changes.
 fn save_aside(directory: &Path, identity: &Identity, book: &Book) -> Result<(), String> {
     let path = directory.join(format!("watermarks-format-{}.json", identity.format));
-    let document = witness::document(&identity.lineage, book, crate::time::now());
+    let document = Document::of_book(&identity.lineage, book, crate::time::now());
     file::write_durably(&path, document.to_text().as_bytes())
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
     tracing::info!(
@@ -90,11 +91,14 @@ fn read_file(
     path: &Path,
     before_migration: impl FnOnce(&Identity, &Book) -> Result<(), String>,
 ) -> Result<Loaded, String> {
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .open(path)
-        .map_err(|error| error.to_string())?;
-    read_database(database, before_migration)
+    read_database(open(path)?, before_migration)
+}
+
+/// Opens the database without reading it.
+pub(super) fn open(path: &Path) -> Result<Database, String> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder.open(path).map_err(|error| error.to_string())
 }
 
 pub(super) fn read_database(

@@ -17,11 +17,8 @@ use crate::guard::{Book, Slot, Touched};
 
 use super::super::lock::DirectoryLock;
 use super::super::{calls, file, owner, tables};
-use super::disk::{new_lineage, read_database};
+use super::disk::{new_lineage, open, read_database};
 use super::{EmbeddedStore, STORE_FILE, Trust};
-
-/// The whole store is far smaller.
-const CACHE_BYTES: usize = 4 << 20;
 
 /// What there is in a state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +120,6 @@ fn read_copy(copy: &Path, bytes: &[u8]) -> io::Result<Found> {
         },
         Err(reason) => Found::Unreadable { reason },
     })
-}
-
-fn open(path: &Path) -> Result<Database, String> {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    builder.open(path).map_err(|error| error.to_string())
 }
 
 /// Step 1: the bytes of a whole store, written by the database to a file of its own and read back.

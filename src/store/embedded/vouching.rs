@@ -85,7 +85,7 @@ fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
 }
 
 fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
-    let document = witness::document(&loaded.lineage, &loaded.book, crate::time::now());
+    let document = Document::of_book(&loaded.lineage, &loaded.book, crate::time::now());
     file::write_durably(path, document.to_text().as_bytes()).map_err(|error| {
         format!(
             "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::committer::{Memory, read};
 use super::super::file;
+use crate::transfer::Document;
 
 /// Pause before a witness that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -110,7 +111,7 @@ fn keep(path: &Path, lineage: &str, memory: &Memory, shared: &Shared) {
         }
         orders.due = false;
         drop(orders);
-        let document = super::document(lineage, &read(memory), crate::time::now());
+        let document = Document::of_book(lineage, &read(memory), crate::time::now());
         let written = file::write_durably(path, document.to_text().as_bytes());
         let mut orders = shared.orders();
         match written {

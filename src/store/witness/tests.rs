@@ -6,6 +6,10 @@ use crate::tezos::ConsensusKind;
 
 use super::*;
 
+fn document(lineage: &str, book: &Book, now: jiff::Timestamp) -> Document {
+    Document::of_book(lineage, book, now)
+}
+
 const KIND: ConsensusKind = ConsensusKind::Attestation;
 
 fn amend(book: &mut Book, change: Change) {

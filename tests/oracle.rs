@@ -4,6 +4,7 @@
 //! that is kept, and on random and damaged input. Fuzzing proper, guided by coverage, is `scripts/fuzz`.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
@@ -17,6 +18,8 @@ mod base58;
 mod configuration;
 #[path = "oracle/corpus.rs"]
 mod corpus;
+#[path = "../fuzz/checks/decision_lines.rs"]
+mod decision_lines;
 #[path = "oracle/decoder.rs"]
 mod decoder;
 #[path = "oracle/base58.rs"]
@@ -34,5 +37,7 @@ mod sign_body;
 mod store_records;
 #[path = "oracle/texts.rs"]
 mod texts;
+#[path = "../fuzz/checks/transfer.rs"]
+mod transfer;
 #[path = "../fuzz/checks/wire.rs"]
 mod wire;

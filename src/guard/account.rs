@@ -39,9 +39,10 @@ impl Halt {
     /// The longest reason that is kept, in bytes; the rest is cut off.
     pub const REASON_MAX: usize = 1_024;
 
-    /// A halt with its reason cut to what is kept.
+    /// A halt with its reason cut to what is kept, in one line.
     #[must_use]
-    pub fn new(at: Timestamp, mut reason: String) -> Self {
+    pub fn new(at: Timestamp, reason: String) -> Self {
+        let mut reason = reason.replace(char::is_control, " ");
         reason.truncate(reason.floor_char_boundary(Self::REASON_MAX));
         Self { at, reason }
     }

@@ -17,7 +17,7 @@ use crate::tezos::{ChainId, ConsensusKind, Level, Position, PublicKeyHash};
 
 use super::canonical::checksum;
 use super::json::Json;
-use super::reader::{Fields, Place, ReadError};
+use super::reader::{Fields, Place, ReadError, shown};
 
 /// The value of the field `format`.
 const FORMAT: &str = "signer-proxy watermarks";
@@ -130,7 +130,7 @@ impl Document {
         ])?;
         check_sum(&fields)?;
         let lineage = fields.required("lineage")?;
-        if lineage.text()?.is_empty() {
+        if printable(&lineage, "the lineage of a store")?.is_empty() {
             return Err(lineage.error("an empty text is not the lineage of a store"));
         }
         let mut accounts = Vec::new();
@@ -201,8 +201,9 @@ fn check_sum(fields: &Fields<'_>) -> Result<(), ReadError> {
         return Ok(());
     }
     Err(place.error(format!(
-        "the content was changed after it was written: its checksum is {is}, not {says:.64}; export it \
-         again, or, if the change is meant, write the first of the two here"
+        "the content was changed after it was written: its checksum is {is}, not {}; export it \
+         again, or, if the change is meant, write the first of the two here",
+        shown(says)
     )))
 }
 
@@ -231,11 +232,20 @@ fn account(place: Place<'_>) -> Result<DocumentAccount, ReadError> {
     })
 }
 
+/// A text that can stand in a sentence: somebody else may have written it.
+fn printable<'a>(place: &Place<'a>, what: &str) -> Result<&'a str, ReadError> {
+    let text = place.text()?;
+    if text.contains(char::is_control) {
+        return Err(place.error(format!("{} is not {what}", shown(text))));
+    }
+    Ok(text)
+}
+
 fn halted(place: Place<'_>) -> Result<Halted, ReadError> {
     let fields = place.object(&["at", "reason"])?;
     Ok(Halted {
         at: fields.required("at")?.time()?,
-        reason: fields.required("reason")?.text()?.to_owned(),
+        reason: printable(&fields.required("reason")?, "a reason")?.to_owned(),
     })
 }
 

@@ -76,7 +76,7 @@ impl<'a> Place<'a> {
     }
 
     fn below(&self, name: &str, value: &'a Json) -> Self {
-        let name = shown_raw(name);
+        let name = shown_raw(name).replace(char::is_control, "?");
         let path = if self.path.is_empty() {
             name
         } else {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{base58, configuration, payload, route, wire};
+use super::{base58, configuration, decision_lines, payload, route, transfer, wire};
 
 fn folder(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -49,6 +49,16 @@ fn texts_of_the_corpus_are_read_alike() {
 #[test]
 fn configurations_of_the_corpus_are_settings_or_findings() {
     replay("configuration", configuration::check);
+}
+
+#[test]
+fn watermarks_of_the_corpus_are_read_or_refused_in_a_sentence() {
+    replay("transfer", transfer::check);
+}
+
+#[test]
+fn lines_of_the_corpus_are_whole_or_faulty() {
+    replay("decision_lines", decision_lines::check);
 }
 
 #[test]

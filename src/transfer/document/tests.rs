@@ -25,7 +25,7 @@ pub(in crate::transfer) fn full() -> Document {
                 stop_at: Level::new(110),
                 halted: Some(Halted {
                     at: second(1_500),
-                    reason: "home-a signed \"other\" bytes\nat é".to_owned(),
+                    reason: "home-a signed \"other\" bytes \\ at é".to_owned(),
                 }),
                 watermarks: vec![
                     mark(ConsensusKind::Attestation, at(100, 3)),
@@ -93,7 +93,7 @@ fn a_document_is_these_lines() {
     assert_eq!(value["accounts"][0]["stop-at"], 110);
     assert_eq!(
         value["accounts"][0]["halted"]["reason"],
-        "home-a signed \"other\" bytes\nat é"
+        "home-a signed \"other\" bytes \\ at é"
     );
 }
 
@@ -169,6 +169,11 @@ fn a_wrong_field_of_the_document_is_named_with_its_value() {
         ),
         ("/lineage", json!(""), "lineage: an empty text"),
         ("/lineage", json!(null), "lineage: null is not a text"),
+        (
+            "/lineage",
+            json!("a\u{1b}[2J"),
+            "lineage: \"a\\u{1b}[2J\" is not the lineage",
+        ),
         (
             "/created",
             json!("yesterday"),

@@ -8,6 +8,7 @@
 mod account;
 mod durable;
 mod horizon;
+mod kept;
 mod model;
 mod properties;
 mod refusals;

@@ -131,3 +131,34 @@ fn a_stop_a_halt_and_a_seal_must_be_there_and_a_lower_stop_will_do() {
     assert!(stopped.is_kept_by(&both) && halted.is_kept_by(&both));
     assert!(!sealed.is_kept_by(&both));
 }
+
+#[test]
+fn what_stands_already_is_not_written_again() {
+    let changes = [
+        Change::Raise(raise(ConsensusKind::Attestation, at(150, 0))),
+        Change::StopAt {
+            account: ACCOUNT(),
+            level: level(200),
+        },
+        Change::Halt {
+            account: ACCOUNT(),
+            halt: Halt::new(second(5), "one".to_owned()),
+        },
+        Change::Seal,
+    ];
+    let mut book = book();
+    for change in changes {
+        let mut touched = Touched::default();
+        book.amend(change.clone(), second(2_000), &mut touched);
+        assert!(!touched.is_empty(), "{change:?}");
+        let mut touched = Touched::default();
+        book.amend(change.clone(), second(2_001), &mut touched);
+        assert!(touched.is_empty(), "{change:?}");
+    }
+    for writes in [true, false] {
+        let mut touched = Touched::default();
+        let resume = Change::Resume { account: ACCOUNT() };
+        book.amend(resume, second(2_000), &mut touched);
+        assert_eq!(!touched.is_empty(), writes);
+    }
+}

@@ -3,6 +3,7 @@
 mod ailment;
 mod calls;
 mod committer;
+mod contents;
 mod embedded;
 mod encoding;
 mod file;

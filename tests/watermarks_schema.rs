@@ -70,6 +70,7 @@ fn full() -> Document {
         lineage: "mine".to_owned(),
         created: time("2026-11-23T05:00:00Z"),
         sealed: None,
+        commits: Some(4_711),
         accounts: accounts.collect(),
     }
 }
@@ -117,6 +118,7 @@ fn what_is_exported_fits_the_schema() {
     let empty = Document {
         accounts: Vec::new(),
         sealed: "2026-11-23T05:00:00.001Z".parse().ok(),
+        commits: None,
         ..full()
     };
     for document in [full(), empty] {

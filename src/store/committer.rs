@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::guard::{Account, Answer, Book, Candidate, Change, Record, StoreError, Stream, Touched};
 
 use super::ailment::{Cure, Health, is_full};
+use super::contents::{Contents, Memory};
 use super::embedded::Loaded;
 use super::place::Place;
 use super::pulse::Pulse;
@@ -26,8 +27,6 @@ pub(super) const QUEUE: usize = 1_024;
 /// Operations in one commit.
 const BATCH: usize = 256;
 
-/// Durable state as memory shows it.
-pub(super) type Memory = Arc<RwLock<Book>>;
 /// Called with the length of each durable commit in seconds.
 pub(super) type OnCommit = Arc<dyn Fn(f64) + Send + Sync>;
 
@@ -60,8 +59,12 @@ struct Overlay {
 }
 
 impl Overlay {
-    /// Lets `book` hold what these changes made of it.
-    fn publish(self, book: &mut Book) {
+    /// Lets `contents` be what the commit of these changes makes of them.
+    fn publish(self, contents: &mut Contents) {
+        if !self.touched.is_empty() {
+            contents.commits = contents.next();
+        }
+        let book = &mut contents.book;
         book.streams.extend(self.book.streams);
         book.accounts.extend(self.book.accounts);
         book.sealed = self.book.sealed;
@@ -73,7 +76,7 @@ pub(super) struct Committer {
     pub(super) database: Option<Database>,
     pub(super) memory: Memory,
     /// What memory would show if the commit that failed stands all the same.
-    pub(super) in_doubt: Option<Book>,
+    pub(super) in_doubt: Option<Contents>,
     pub(super) health: Health,
     pub(super) pulse: Pulse,
     /// Files that must be where they were when the store was opened.
@@ -107,7 +110,7 @@ impl Committer {
             self.recover();
         }
         // Only now: what was recovered may be sealed.
-        overlay.book.sealed = read(&self.memory).sealed;
+        overlay.book.sealed = read(&self.memory).book.sealed;
         self.look_at_places();
         let refusing = self.health.reason();
         let mut pending = Vec::with_capacity(batch.len());
@@ -200,7 +203,7 @@ impl Committer {
         }
         let Loaded {
             database,
-            book,
+            contents,
             places,
             ..
         } = match (self.reopen)() {
@@ -212,13 +215,14 @@ impl Committer {
         };
         // A change that takes something back may stand: then less is kept, and nothing is lost.
         let mut in_doubt = self.in_doubt.iter();
-        if !read(&self.memory).is_kept_by(&book) && !in_doubt.any(|it| it.is_kept_by(&book)) {
+        if !read(&self.memory).is_kept_by(&contents) && !in_doubt.any(|it| it.is_kept_by(&contents))
+        {
             let reason = "after the disk was full the watermark store had lost what it had promised; \
                           nothing is signed any more, set new watermarks above everything ever signed";
             self.health.fall_ill(reason.to_owned(), Cure::Restart);
             return;
         }
-        *write(&self.memory) = book;
+        *write(&self.memory) = contents;
         self.in_doubt = None;
         self.database = Some(database);
         self.places
@@ -237,7 +241,7 @@ impl Committer {
         if overlay.book.streams.contains_key(&stream) {
             return;
         }
-        if let Some(state) = read(&self.memory).streams.get(&stream) {
+        if let Some(state) = read(&self.memory).book.streams.get(&stream) {
             overlay.book.streams.insert(stream, state.clone());
         }
     }
@@ -246,7 +250,7 @@ impl Committer {
         if overlay.book.accounts.contains_key(&account) {
             return;
         }
-        if let Some(state) = read(&self.memory).accounts.get(&account) {
+        if let Some(state) = read(&self.memory).book.accounts.get(&account) {
             overlay.book.accounts.insert(account, state.clone());
         }
     }
@@ -257,8 +261,9 @@ impl Committer {
             return Ok(());
         }
         let database = self.database.as_ref().ok_or(redb::Error::PreviousIo)?;
+        let commits = read(&self.memory).next();
         let beat = self.pulse.begin();
-        tables::commit(database, book, touched)?;
+        tables::commit(database, book, touched, commits)?;
         (self.on_commit)(beat.elapsed().as_secs_f64());
         Ok(())
     }

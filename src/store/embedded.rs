@@ -2,8 +2,9 @@
 //!
 //! Opening rewrites and syncs the file first (see [`super::file::rewrite`]), so nothing read from it
 //! can be taken back by a power cut. `run` never makes a store: [`EmbeddedStore::open`] leaves an
-//! absent one absent, and the first [`WatermarkStore::raise`] creates it.
+//! absent one absent, and the first [`crate::guard::WatermarkStore::raise`] creates it.
 
+mod answers;
 mod disk;
 pub(super) mod replace;
 mod vouching;
@@ -13,17 +14,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::guard::{
-    Account, AccountReport, AccountState, Answer, Book, Candidate, Change, Condition, Head, Record,
-    Row, Slot, StoreError, StoreFuture, StoreReport, StreamReport, Touched, WatermarkStore,
-};
-use crate::tezos::{ChainId, PublicKeyHash};
+use crate::guard::StoreError;
 
 use super::ailment::{Ailment, Cure, Health};
-use super::committer::{Committer, Memory, OnCommit, Operation, QUEUE, Reopen, Reply, read, write};
+use super::committer::{Committer, OnCommit, Operation, QUEUE, Reopen, Reply, read, write};
+use super::contents::Memory;
 use super::lock::DirectoryLock;
 use super::owner;
 use super::pulse::Pulse;
@@ -81,7 +78,7 @@ impl EmbeddedStore {
     /// Opens the store in the locked directory. Blocking.
     ///
     /// `pin` is the lineage that the configuration demands. `on_commit` gets the length of every
-    /// durable commit in seconds. A damaged or foreign store opens as [`Condition::Refusing`], so that
+    /// durable commit in seconds. A damaged or foreign store opens as [`crate::guard::Condition::Refusing`], so that
     /// metadata and the explanation stay available.
     #[must_use]
     pub fn open(
@@ -150,10 +147,11 @@ impl EmbeddedStore {
     }
 
     fn load(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
-        let loaded = disk::open_durably(&self.path(), self.lock.directory())?;
+        let mut loaded = disk::open_durably(&self.path(), self.lock.directory())?;
         *write(&self.lineage) = Some(loaded.lineage.clone());
-        *write(&self.memory) = loaded.book.clone();
-        vouching::check(&self.trust, &self.path(), &loaded)?;
+        *write(&self.memory) = loaded.contents.clone();
+        vouching::check(&self.trust, &self.path(), &mut loaded)?;
+        write(&self.memory).commits = loaded.contents.commits;
         let (path, directory) = (self.path(), self.lock.directory().to_owned());
         let lineage = loaded.lineage.clone();
         let reopen = move || {
@@ -260,133 +258,6 @@ impl EmbeddedStore {
         let (reply, answer) = oneshot::channel();
         queue.send(operation(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
-    }
-}
-
-impl WatermarkStore for EmbeddedStore {
-    fn claim(&self, candidate: Candidate, now: Timestamp) -> StoreFuture<'_, Answer> {
-        Box::pin(async move {
-            if self.report().condition == Condition::Absent {
-                // No store: no stream has a watermark, which `decide` says best.
-                return Book::default().claim(&candidate, now, &mut Touched::default());
-            }
-            self.ask(|reply| Operation::Claim(candidate, now, reply))
-                .await
-        })
-    }
-
-    fn record(&self, candidate: Candidate, record: Record) -> StoreFuture<'_, Record> {
-        Box::pin(self.ask(move |reply| Operation::Record(candidate, record, reply)))
-    }
-
-    fn amend(&self, changes: Vec<Change>, now: Timestamp) -> StoreFuture<'_, ()> {
-        Box::pin(async move {
-            if changes
-                .iter()
-                .any(|change| matches!(change, Change::Raise(_)))
-            {
-                // Rare and short; the operator's command waits for it.
-                self.create()?;
-            }
-            self.ask(move |reply| Operation::Amend(changes, now, reply))
-                .await
-        })
-    }
-
-    fn lookup(&self, slot: &Slot) -> Option<Row> {
-        // A store that is not believed may have gone another way: its signatures may be second ones.
-        read(&self.queue).as_ref()?;
-        read(&self.memory)
-            .streams
-            .get(&slot.stream)?
-            .rows
-            .get(&slot.position)
-            .cloned()
-    }
-
-    fn head(&self, chain: ChainId, key: PublicKeyHash) -> Option<Head> {
-        let memory = read(&self.memory);
-        let of_key = || {
-            memory
-                .streams
-                .iter()
-                .filter(|(s, _)| s.chain == chain && s.key == key)
-                .map(|(_, state)| state)
-        };
-        let level = of_key().map(|state| state.floor.level).max()?;
-        let at = of_key().map(|state| state.floor_at).max()?;
-        Some(Head { level, at })
-    }
-
-    fn report(&self) -> StoreReport {
-        let (sealed, sentence) = {
-            let memory = read(&self.memory);
-            (memory.sealed, memory.seal_sentence())
-        };
-        let reason = self.health.reason().or(sentence);
-        let condition = match (&reason, &*read(&self.queue)) {
-            (Some(_), _) => Condition::Refusing,
-            (None, None) => Condition::Absent,
-            (None, Some(_)) => Condition::Ready,
-        };
-        let reason = reason.or_else(|| {
-            (condition == Condition::Absent).then(|| {
-                format!(
-                    "there is no watermark store in {}; is its volume mounted? `signer-proxy watermark \
-                     init` makes one",
-                    self.lock.directory().display()
-                )
-            })
-        });
-        StoreReport {
-            kind: "embedded",
-            condition,
-            reason,
-            lineage: read(&self.lineage).clone(),
-            sealed,
-        }
-    }
-
-    fn streams(&self) -> Vec<StreamReport> {
-        let memory = read(&self.memory);
-        let mut streams: Vec<StreamReport> = memory
-            .streams
-            .iter()
-            .map(|(stream, state)| StreamReport {
-                stream: *stream,
-                floor: state.floor,
-                floor_at: state.floor_at,
-                last_signed: state
-                    .rows
-                    .iter()
-                    .rev()
-                    .find_map(|(position, row)| Some((*position, row.record.as_ref()?.at))),
-            })
-            .collect();
-        drop(memory);
-        streams.sort_by_key(|report| report.stream);
-        streams
-    }
-
-    fn account(&self, account: Account) -> AccountState {
-        let memory = read(&self.memory);
-        memory.accounts.get(&account).cloned().unwrap_or_default()
-    }
-
-    fn accounts(&self) -> Vec<AccountReport> {
-        let memory = read(&self.memory);
-        let mut accounts: Vec<AccountReport> = memory
-            .accounts
-            .iter()
-            .filter(|(_, state)| **state != AccountState::default())
-            .map(|(account, state)| AccountReport {
-                account: *account,
-                state: state.clone(),
-            })
-            .collect();
-        drop(memory);
-        accounts.sort_by_key(|report| report.account);
-        accounts
     }
 }
 

@@ -32,25 +32,36 @@ pub(super) struct Identity {
     pub(super) lineage: String,
     /// Whether it ever had a witness.
     pub(super) witnessed: bool,
+    /// How many commits made it what it is; see [`super::contents::Contents`].
+    pub(super) commits: u64,
 }
 
-/// Makes what operations touched durable, as `book` holds it now, in one commit.
+/// Makes what operations touched durable, as `book` holds it now, in one commit, the `commits`th of the store.
 pub(super) fn commit(
     database: &Database,
     book: &Book,
     touched: &Touched,
+    commits: u64,
 ) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     write(&transaction, book, touched)?;
+    count(&transaction, commits)?;
     transaction.commit()?;
     Ok(())
 }
 
-/// Makes durable that the store has a witness.
-pub(super) fn mark_witnessed(database: &Database) -> Result<(), redb::Error> {
+/// Makes durable that the store has a witness, as its `commits`th commit.
+pub(super) fn mark_witnessed(database: &Database, commits: u64) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(META)?.insert("witnessed", "yes")?;
+    count(&transaction, commits)?;
     transaction.commit()?;
+    Ok(())
+}
+
+fn count(transaction: &WriteTransaction, commits: u64) -> Result<(), redb::Error> {
+    let mut meta = transaction.open_table(META)?;
+    meta.insert("commits", commits.to_string().as_str())?;
     Ok(())
 }
 
@@ -127,11 +138,16 @@ fn read_identity(database: &Database) -> Result<Result<Identity, String>, redb::
     };
     let (format, lineage) = (value("format")?, value("lineage")?);
     let witnessed = value("witnessed")?.is_some();
+    let commits = match value("commits")?.map_or(Ok(0), |commits| commits.parse()) {
+        Ok(commits) => commits,
+        Err(error) => return Ok(Err(format!("the number of its commits is none: {error}"))),
+    };
     Ok(match (format, lineage) {
         (Some(format), Some(lineage)) => Ok(Identity {
             format,
             lineage,
             witnessed,
+            commits,
         }),
         (None, _) => Err("it has no format".to_owned()),
         (_, None) => Err("it has no lineage".to_owned()),

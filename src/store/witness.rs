@@ -1,4 +1,5 @@
-//! The witness: a copy of the floors on another volume, which shows that a store has gone back.
+//! The witness: a copy of the floors and of the number of commits on another volume, which shows that a store
+//! has gone back.
 //!
 //! A state directory that is restored from a snapshot or a backup is whole and well, only old; nothing
 //! inside it can tell. The witness lies outside. It follows the store a moment later and is never on the way
@@ -9,15 +10,26 @@ mod keeper;
 use std::io;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::guard::{Account, Book};
 use crate::transfer::{Document, DocumentAccount};
 
+use super::contents::Contents;
 pub(super) use keeper::{Keeper, Reminder};
 
 /// The command that accepts what the witness contradicts.
 const ACCEPT: &str = "if this store is really the right one, accept it by raising all its watermarks above \
     everything ever signed: stop the proxy and run `signer-proxy watermark accept --config FILE --level LEVEL` \
     (or --from-node URL)";
+
+/// What the witness of the store `lineage` says of `contents` at `now`.
+pub(super) fn document(lineage: &str, contents: &Contents, now: Timestamp) -> Document {
+    Document {
+        commits: Some(contents.commits),
+        ..Document::of_book(lineage, &contents.book, now)
+    }
+}
 
 /// Reads the witness; `None` if there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Document>, String> {
@@ -38,7 +50,7 @@ pub(super) fn contradiction(
     path: &Path,
     witness: Option<&Document>,
     lineage: &str,
-    book: &Book,
+    contents: &Contents,
     witnessed: bool,
 ) -> Option<String> {
     let shown = path.display();
@@ -63,6 +75,7 @@ pub(super) fn contradiction(
              What was signed since is not known here any more; {ACCEPT}"
         ))
     };
+    let Contents { book, commits } = contents;
     for account in &witness.accounts {
         if let Some(what) = behind(account, book) {
             return gone_back(what);
@@ -71,6 +84,12 @@ pub(super) fn contradiction(
     if let (Some(sealed), None) = (witness.sealed, book.sealed) {
         return gone_back(format!(
             "its witness {shown} knows that it was sealed at {sealed}"
+        ));
+    }
+    // Last: what the store forgot says more than how much. A witness of an older program does not count.
+    if let Some(known) = witness.commits.filter(|known| commits < known) {
+        return gone_back(format!(
+            "it holds {commits} changes, and its witness {shown} {known}; a signature can be all that it lost"
         ));
     }
     None

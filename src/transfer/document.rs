@@ -33,6 +33,8 @@ pub struct Document {
     pub created: Timestamp,
     /// Since when the store signs nothing any more; absent means that it may still sign.
     pub sealed: Option<Timestamp>,
+    /// How many commits made the store; only a witness has it, to be compared with the store itself.
+    pub commits: Option<u64>,
     /// All accounts, each once.
     pub accounts: Vec<DocumentAccount>,
 }
@@ -79,7 +81,8 @@ pub struct Mark {
 }
 
 impl Document {
-    /// Everything that a store of this lineage holds, but for its claims and signatures.
+    /// Everything that a store of this lineage holds, but for its claims, its signatures and the number of its
+    /// commits.
     #[must_use]
     pub fn of_book(lineage: &str, book: &Book, created: Timestamp) -> Self {
         let mut accounts: BTreeMap<Account, DocumentAccount> = BTreeMap::new();
@@ -103,6 +106,7 @@ impl Document {
             lineage: lineage.to_owned(),
             created,
             sealed: book.sealed,
+            commits: None,
             accounts: accounts.into_values().collect(),
         }
     }
@@ -126,7 +130,7 @@ impl Document {
         let root = Place::root(file, json);
         check_version(&root)?;
         let fields = root.object(&[
-            "format", "version", "lineage", "created", "sealed", "accounts", "checksum",
+            "format", "version", "lineage", "created", "sealed", "commits", "accounts", "checksum",
         ])?;
         check_sum(&fields)?;
         let lineage = fields.required("lineage")?;
@@ -148,6 +152,10 @@ impl Document {
             created: fields.required("created")?.time()?,
             sealed: match fields.required("sealed")?.nullable() {
                 Some(place) => Some(place.time()?),
+                None => None,
+            },
+            commits: match fields.optional("commits") {
+                Some(place) => Some(place.count()?),
                 None => None,
             },
             accounts,

@@ -167,6 +167,17 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// How many there are of something.
+    pub(super) fn count(&self) -> Result<u64, ReadError> {
+        const WANTED: &str = "a count (a whole number from 0 on)";
+        match self.value {
+            Json::Number(number) => number.as_u64().ok_or_else(|| self.wanted(WANTED)),
+            Json::Null | Json::Bool(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => {
+                Err(self.wanted(WANTED))
+            }
+        }
+    }
+
     /// A number as it stands.
     pub(super) fn number(&self) -> Result<u32, ReadError> {
         self.whole_number("a whole number")

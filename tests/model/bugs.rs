@@ -4,7 +4,7 @@
 //! rule is broken that the bug must break. `--nocapture` prints the shortest way there.
 
 use super::audit::Rule;
-use super::run::breaks;
+use super::run::{breaks, differs};
 use super::setup::{Bug, CAREFUL, LEVELS, MIXED, Restore, Rival, Setup, Witnessed};
 
 fn slot() -> Setup {
@@ -134,6 +134,18 @@ fn a_rollback_without_a_witness_is_found_out() {
     let setup = Setup::rolled_back().narrow().with(Bug::WitnessIgnored);
     breaks(setup, Rule::I1);
     breaks(setup, Rule::I7);
+}
+
+// A copy taken between claim and record has the same floors as the store. If it comes back after the signature
+// left, the same bytes are signed again: for a block with a random nonce that is a second block.
+#[test]
+fn a_witness_of_floors_alone_misses_a_signature_that_is_rolled_back() {
+    let counted = Setup::rolled_back().narrow();
+    let floors = Setup {
+        witnessed: Witnessed::Floors,
+        ..counted
+    };
+    differs(counted, floors, Rule::I2);
 }
 
 // Bug 15.

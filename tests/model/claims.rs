@@ -76,10 +76,12 @@ pub(crate) fn record(
     }
 }
 
-/// Adds a commit to the history of a table, where a witness notes it.
+/// Adds a commit to the history of a table, or counts it, where a witness notes that.
 pub(crate) fn log(setup: &Setup, table: &mut Table, change: Change) {
-    if setup.witnessed == Witnessed::History {
-        table.history = table.history.and(change);
+    match setup.witnessed {
+        Witnessed::Nothing | Witnessed::Floors => {}
+        Witnessed::Number => table.commits += 1,
+        Witnessed::History => table.history = table.history.and(change),
     }
 }
 
@@ -89,7 +91,9 @@ pub(crate) fn doubtful(setup: &Setup, witness: Witness, table: &Table) -> bool {
 }
 
 pub(crate) fn is_below(witness: Witness, table: &Table) -> bool {
-    table.height() < witness.floor || !table.history.continues(witness.history)
+    table.height() < witness.floor
+        || table.commits < witness.commits
+        || !table.history.continues(witness.history)
 }
 
 /// Notes a table outside the store, if that is done before the answer.
@@ -102,4 +106,5 @@ pub(crate) fn note(setup: &Setup, witness: &mut Witness, table: &Table) {
 pub(crate) fn note_now(witness: &mut Witness, table: &Table) {
     witness.floor = witness.floor.max(table.height());
     witness.history = table.history;
+    witness.commits = table.commits;
 }

@@ -169,6 +169,7 @@ pub(crate) fn accept(setup: &Setup, state: &mut State) -> Option<Event> {
     if setup.doubtful == Doubtful::Dropped {
         accepted.rows = Default::default();
     }
+    accepted.commits = accepted.commits.max(witness.commits);
     log(setup, &mut accepted, Change::Raise(floor));
     state.disk = accepted;
     state.cache = accepted;

@@ -7,18 +7,6 @@ use super::audit::Rule;
 use super::run::differs;
 use super::setup::{Doubtful, FirstFloor, Noted, Restore, Setup, Storage, Witnessed};
 
-/// A copy taken between claim and record has the same floors as the store. If it comes back after the signature
-/// left, the same bytes are signed again: for a block with a random nonce that is a second block.
-#[test]
-fn a_witness_of_floors_alone_misses_a_signature_that_is_rolled_back() {
-    let sound = Setup::rolled_back().narrow();
-    let floors = Setup {
-        witnessed: Witnessed::Floors,
-        ..sound
-    };
-    differs(sound, floors, Rule::I2);
-}
-
 /// A copy made while a claim was written, which a power cut then took back, has the floor of the claim that
 /// came instead.
 #[test]
@@ -29,6 +17,17 @@ fn a_witness_of_floors_alone_misses_a_store_that_went_another_way() {
         ..sound
     };
     differs(sound, floors, Rule::I1);
+}
+
+/// Its number of commits is the same, too.
+#[test]
+fn a_witness_that_counts_commits_misses_a_store_that_went_another_way() {
+    let sound = Setup::gone_another_way().narrow();
+    let counted = Setup {
+        witnessed: Witnessed::Number,
+        ..sound
+    };
+    differs(sound, counted, Rule::I1);
 }
 
 /// A store in doubt may hold a signature that nobody was told of and that a power cut took back, where another
@@ -51,7 +50,6 @@ fn a_witness_that_is_noted_later_misses_the_last_claims() {
         ..Setup::rolled_back().narrow()
     };
     let later = Setup {
-        witnessed: Witnessed::Floors,
         noted: Noted::Later,
         ..sound
     };

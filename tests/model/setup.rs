@@ -49,6 +49,8 @@ pub(crate) enum Witnessed {
     Nothing,
     /// The floor alone.
     Floors,
+    /// The floor, and how many commits there were.
+    Number,
     /// The floor, and which commit was the last.
     History,
 }
@@ -207,18 +209,19 @@ impl Setup {
         }
     }
 
-    /// An embedded store that comes back from a copy, with a witness of its floor and of its last commit.
+    /// An embedded store that comes back from a copy, with a witness of its floor and of the number of its commits.
     pub(crate) fn rolled_back() -> Self {
         Self {
             restore: Restore::Silent,
-            witnessed: Witnessed::History,
+            witnessed: Witnessed::Number,
             ..Self::embedded()
         }
     }
 
-    /// The same with copies of a file that is being written.
+    /// The same with copies of a file that is being written, and a witness of the last commit itself.
     pub(crate) fn gone_another_way() -> Self {
         Self {
+            witnessed: Witnessed::History,
             copies: Copies::AsRead,
             doubtful: Doubtful::Dropped,
             ..Self::rolled_back()

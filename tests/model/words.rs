@@ -162,6 +162,8 @@ pub(crate) struct Table {
     pub(crate) floor: Option<Floor>,
     pub(crate) rows: [Row; POSITIONS],
     pub(crate) history: Commits,
+    /// How many commits made it; counted only where a witness knows the number.
+    pub(crate) commits: u8,
 }
 
 impl Table {

@@ -41,6 +41,7 @@ pub(crate) struct Request {
 pub(crate) struct Witness {
     pub(crate) floor: Floor,
     pub(crate) history: Commits,
+    pub(crate) commits: u8,
 }
 
 /// The one process of an embedded store.

@@ -12,6 +12,7 @@ use redb::backends::FileBackend;
 use crate::guard::Book;
 use crate::transfer::Document;
 
+use super::super::contents::Contents;
 use super::super::place::Place;
 use super::super::tables::{self, FORMAT, Identity};
 use super::super::{calls, file, owner};
@@ -25,7 +26,7 @@ pub(in crate::store) struct Loaded {
     pub(in crate::store) lineage: String,
     /// Whether it ever had a witness.
     pub(in crate::store) witnessed: bool,
-    pub(in crate::store) book: Book,
+    pub(in crate::store) contents: Contents,
     /// Where its file is, if it has one.
     pub(in crate::store) places: Vec<Place>,
 }
@@ -119,7 +120,10 @@ pub(super) fn read_database(
         database,
         lineage: identity.lineage,
         witnessed: identity.witnessed,
-        book,
+        contents: Contents {
+            book,
+            commits: identity.commits,
+        },
         places: Vec::new(),
     })
 }

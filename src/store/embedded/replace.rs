@@ -109,7 +109,7 @@ fn read_copy(copy: &Path, bytes: &[u8]) -> io::Result<Found> {
     let read = || {
         let database = open(copy)?;
         let loaded = read_database(database, |_, _| Ok(()))?;
-        Ok::<_, String>((loaded.lineage, loaded.book))
+        Ok::<_, String>((loaded.lineage, loaded.contents.book))
     };
     let read = catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err("the database panicked on it".to_owned()));
@@ -137,7 +137,7 @@ fn make(path: &Path, directory: &Path, lineage: &str, book: &Book) -> Result<Vec
     drop(database);
     let bytes = std::fs::read(&made).map_err(|error| failed(error.to_string()))?;
     let loaded = read_database(open(&made).map_err(failed)?, |_, _| Ok(())).map_err(failed)?;
-    if loaded.book != *book || loaded.lineage != lineage {
+    if loaded.contents.book != *book || loaded.lineage != lineage {
         return Err(failed("it does not hold what was written to it".to_owned()));
     }
     drop(loaded);
@@ -160,7 +160,8 @@ fn fill(database: &Database, lineage: &str, book: &Book) -> Result<(), redb::Err
         sealed: book.sealed.is_some(),
         ..Touched::default()
     };
-    tables::commit(database, book, &all)
+    // A lineage of its own, so it counts from the beginning.
+    tables::commit(database, book, &all, 1)
 }
 
 /// Step 2: a copy of the old file, or at least a second name for it if it cannot be read.

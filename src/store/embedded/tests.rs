@@ -21,7 +21,9 @@ mod witness;
 use redb::Database;
 
 use crate::fixture::{at, raise, second};
-use crate::guard::{Raise, StreamState, decide};
+use crate::guard::{
+    Answer, Book, Candidate, Change, Condition, Raise, Record, StreamState, WatermarkStore, decide,
+};
 use crate::tezos::ConsensusKind;
 
 use super::super::tables;
@@ -68,13 +70,16 @@ fn begin(
     reopen: impl Fn() -> Result<Loaded, String> + Send + 'static,
 ) {
     *write(&store.lineage) = Some(loaded.lineage.clone());
-    *write(&store.memory) = loaded.book.clone();
+    *write(&store.memory) = loaded.contents.clone();
     *store.committer() = Some(store.start_committer(loaded, Box::new(reopen)).unwrap());
 }
 
 /// What a database holds.
 fn book_on(database: Database) -> Book {
-    read_database(database, |_, _| Ok(())).unwrap().book
+    read_database(database, |_, _| Ok(()))
+        .unwrap()
+        .contents
+        .book
 }
 
 fn database_on(device: &Device) -> Result<Database, redb::DatabaseError> {

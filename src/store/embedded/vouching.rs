@@ -9,6 +9,7 @@ use crate::guard::{Account, Book, Change, Halt, Raise, Stream, Touched};
 use crate::tezos::{ConsensusKind, Level, Position};
 use crate::transfer::Document;
 
+use super::super::contents::Contents;
 use super::super::{file, tables, witness};
 use super::disk::{self, Loaded, create_file, new_lineage};
 use super::{DirectoryLock, EmbeddedStore, STORE_FILE};
@@ -47,19 +48,19 @@ pub(super) fn absent(path: &Path, directory: &Path) -> Result<(), String> {
 }
 
 /// Whether the store may be believed. Writes its first witness.
-pub(super) fn check(trust: &Trust, store: &Path, loaded: &Loaded) -> Result<(), String> {
+pub(super) fn check(trust: &Trust, store: &Path, loaded: &mut Loaded) -> Result<(), String> {
     let Loaded {
         lineage,
-        book,
+        contents,
         witnessed,
         ..
-    } = loaded;
+    } = &*loaded;
     check_pin(trust, store, lineage)?;
     let Some(path) = &trust.witness else {
         return Ok(());
     };
     let witness = witness::read(path)?;
-    match witness::contradiction(path, witness.as_ref(), lineage, book, *witnessed) {
+    match witness::contradiction(path, witness.as_ref(), lineage, contents, *witnessed) {
         Some(sentence) => Err(sentence),
         None if *witnessed => {
             // The process before may have been killed between a commit and its witness.
@@ -85,7 +86,7 @@ fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
 }
 
 fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
-    let document = Document::of_book(&loaded.lineage, &loaded.book, crate::time::now());
+    let document = witness::document(&loaded.lineage, &loaded.contents, crate::time::now());
     file::write_durably(path, document.to_text().as_bytes()).map_err(|error| {
         format!(
             "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",
@@ -94,9 +95,12 @@ fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
     })
 }
 
-fn begin_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
+fn begin_witness(path: &Path, loaded: &mut Loaded) -> Result<(), String> {
     write_witness(path, loaded)?;
-    tables::mark_witnessed(&loaded.database).map_err(|error| error.to_string())
+    let commits = loaded.contents.next();
+    tables::mark_witnessed(&loaded.database, commits).map_err(|error| error.to_string())?;
+    loaded.contents.commits = commits;
+    Ok(())
 }
 
 impl EmbeddedStore {
@@ -149,7 +153,12 @@ impl EmbeddedStore {
         }
         let mut loaded = disk::open_durably(&store, lock.directory())?;
         check_pin(trust, &store, &loaded.lineage)?;
-        let highest = loaded.book.streams.values().map(|state| state.floor.level);
+        let highest = loaded
+            .contents
+            .book
+            .streams
+            .values()
+            .map(|state| state.floor.level);
         if let (None, Some(highest)) = (&witness, highest.max())
             && level < highest
         {
@@ -159,7 +168,7 @@ impl EmbeddedStore {
             ));
         }
         let accounts = raise_all(&mut loaded, witness.as_ref(), level, now)?;
-        begin_witness(path, &loaded)?;
+        begin_witness(path, &mut loaded)?;
         Ok(Accepted {
             lineage: loaded.lineage,
             accounts,
@@ -167,16 +176,22 @@ impl EmbeddedStore {
     }
 }
 
-/// Raises everything that store and witness know, in one commit.
+/// Raises everything that store and witness know, in one commit that counts as one after all that either has
+/// seen. Claims without a signature end, also those at the floors as they stand: what became of them is not
+/// known.
 fn raise_all(
     loaded: &mut Loaded,
     witness: Option<&Document>,
     level: Level,
     now: Timestamp,
 ) -> Result<Vec<Account>, String> {
-    let book = &mut loaded.book;
+    let Contents { book, commits } = &mut loaded.contents;
     let mut touched = Touched::default();
     let mut changes: Vec<Change> = Vec::new();
+    changes.extend(book.streams.iter().map(|(stream, state)| {
+        let (stream, floor) = (*stream, state.floor);
+        Change::Raise(Raise { stream, floor })
+    }));
     let mut accounts: Vec<Account> = book.streams.keys().map(|stream| (*stream).into()).collect();
     for known in witness.iter().flat_map(|witness| &witness.accounts) {
         let account = Account {
@@ -215,6 +230,9 @@ fn raise_all(
     for change in changes {
         Book::amend(book, change, now, &mut touched);
     }
-    tables::commit(&loaded.database, book, &touched).map_err(|error| error.to_string())?;
+    let known = witness.and_then(|witness| witness.commits).unwrap_or(0);
+    let next = known.max(*commits).saturating_add(1);
+    tables::commit(&loaded.database, book, &touched, next).map_err(|error| error.to_string())?;
+    *commits = next;
     Ok(accounts)
 }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::super::committer::{Memory, read};
+use super::super::committer::read;
+use super::super::contents::Memory;
 use super::super::file;
-use crate::transfer::Document;
+use super::document;
 
 /// Pause before a witness that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -111,7 +112,7 @@ fn keep(path: &Path, lineage: &str, memory: &Memory, shared: &Shared) {
         }
         orders.due = false;
         drop(orders);
-        let document = Document::of_book(lineage, &read(memory), crate::time::now());
+        let document = document(lineage, &read(memory), crate::time::now());
         let written = file::write_durably(path, document.to_text().as_bytes());
         let mut orders = shared.orders();
         match written {

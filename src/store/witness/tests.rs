@@ -6,8 +6,13 @@ use crate::tezos::ConsensusKind;
 
 use super::*;
 
-fn document(lineage: &str, book: &Book, now: jiff::Timestamp) -> Document {
-    Document::of_book(lineage, book, now)
+fn counted(book: &Book, commits: u64) -> Contents {
+    let book = book.clone();
+    Contents { book, commits }
+}
+
+fn document(lineage: &str, book: &Book, now: Timestamp) -> Document {
+    super::document(lineage, &counted(book, 7), now)
 }
 
 const KIND: ConsensusKind = ConsensusKind::Attestation;
@@ -37,7 +42,13 @@ fn book() -> Book {
 
 fn says(witness: &Book, store: &Book) -> Option<String> {
     let witness = document("one", witness, second(2_000));
-    contradiction(Path::new("w"), Some(&witness), "one", store, true)
+    contradiction(
+        Path::new("w"),
+        Some(&witness),
+        "one",
+        &counted(store, 7),
+        true,
+    )
 }
 
 #[test]
@@ -106,6 +117,32 @@ fn a_store_that_is_behind_in_any_floor_stop_or_seal_is_not_believed() {
 }
 
 #[test]
+fn a_store_with_fewer_commits_than_its_witness_is_not_believed_whatever_its_floors_are() {
+    let path = Path::new("w");
+    let witness = document("one", &book(), second(2_000));
+    let says = |witness: &Document, commits| {
+        contradiction(path, Some(witness), "one", &counted(&book(), commits), true)
+    };
+    assert_eq!(says(&witness, 7), None);
+    assert_eq!(says(&witness, 8), None);
+    let sentence = says(&witness, 6).unwrap();
+    for part in [
+        "has gone back",
+        "it holds 6 changes",
+        "its witness w 7",
+        "watermark accept",
+    ] {
+        assert!(sentence.contains(part), "{sentence}");
+    }
+    // One of an older program knows floors.
+    let uncounted = Document {
+        commits: None,
+        ..witness
+    };
+    assert_eq!(says(&uncounted, 0), None);
+}
+
+#[test]
 fn a_key_that_was_resumed_is_no_contradiction() {
     let mut witness = book();
     let halt = Halt::new(second(1_000), "why".to_owned());
@@ -118,17 +155,20 @@ fn a_key_that_was_resumed_is_no_contradiction() {
 fn a_witness_of_another_store_or_none_at_all_is_not_believed_twice() {
     let witness = document("other", &book(), second(2_000));
     let path = Path::new("w");
-    let sentence = contradiction(path, Some(&witness), "one", &book(), true).unwrap();
+    let sentence = contradiction(path, Some(&witness), "one", &counted(&book(), 7), true).unwrap();
     assert!(
         sentence.contains("belongs to the watermark store other"),
         "{sentence}"
     );
-    let sentence = contradiction(path, None, "one", &book(), true).unwrap();
+    let sentence = contradiction(path, None, "one", &counted(&book(), 7), true).unwrap();
     assert!(
         sentence.contains("is gone; is its volume mounted?"),
         "{sentence}"
     );
-    assert_eq!(contradiction(path, None, "one", &book(), false), None);
+    assert_eq!(
+        contradiction(path, None, "one", &counted(&book(), 7), false),
+        None
+    );
 }
 
 #[test]

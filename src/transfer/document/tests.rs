@@ -18,6 +18,7 @@ pub(in crate::transfer) fn full() -> Document {
         lineage: "0123456789abcdef0123456789abcdef".to_owned(),
         created: second(2_000),
         sealed: Some(second(1_999)),
+        commits: Some(u64::MAX),
         accounts: vec![
             DocumentAccount {
                 chain: ChainId::MAINNET,
@@ -192,6 +193,8 @@ fn a_wrong_field_of_the_document_is_named_with_its_value() {
             "accounts[0]: a list is not an object",
         ),
     ]);
+    let minus = changed(|document| document["commits"] = json!(-1));
+    assert!(minus.contains("commits: -1 is not a count"), "{minus}");
     let extra = changed(|document| document["extra"] = json!(1));
     assert!(extra.contains("extra: \"extra\" is not a field"), "{extra}");
 }
@@ -273,6 +276,22 @@ fn every_field_must_be_there() {
             format!("w.json: accounts[0]: the field {name} is missing")
         );
     }
+}
+
+#[test]
+fn the_number_of_commits_may_be_left_out_and_is_then_not_written() {
+    let uncounted = Document {
+        commits: None,
+        ..full()
+    };
+    let text = uncounted.to_text();
+    assert!(!text.contains("commits"), "{text}");
+    assert_eq!(read(&text), Ok(uncounted));
+    assert!(
+        full()
+            .to_text()
+            .contains("\n  \"commits\": 18446744073709551615,\n")
+    );
 }
 
 #[test]

@@ -19,11 +19,14 @@ impl Document {
             field("lineage", text(&self.lineage)),
             field("created", text(self.created)),
             field("sealed", self.sealed.map_or(Json::Null, text)),
-            field(
-                "accounts",
-                Json::List(accounts.into_iter().map(account).collect()),
-            ),
         ];
+        if let Some(commits) = self.commits {
+            fields.push(field("commits", Json::Number(commits.into())));
+        }
+        fields.push(field(
+            "accounts",
+            Json::List(accounts.into_iter().map(account).collect()),
+        ));
         let sum = checksum(&fields, "checksum");
         fields.push(field("checksum", text(sum)));
         let mut written = String::new();

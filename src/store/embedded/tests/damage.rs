@@ -122,7 +122,7 @@ fn streams_of(
         let database = database_on(&device).map_err(|error| error.to_string())?;
         read_database(database, |_, _| Ok(()))
     }));
-    Some(loaded.ok()?.ok()?.book.streams)
+    Some(loaded.ok()?.ok()?.contents.book.streams)
 }
 
 /// Where redb keeps flags of its own, among them which of its two commit slots is the current one.

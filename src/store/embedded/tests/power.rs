@@ -118,12 +118,12 @@ fn recover(bytes: Vec<u8>) -> (Device, HashMap<Stream, StreamState>) {
     let Loaded {
         database,
         lineage,
-        book,
+        contents,
         ..
     } = read_database(database_on(&device).unwrap(), |_, _| Ok(())).unwrap();
     assert_eq!(lineage, "lineage");
     drop(database);
-    (device, book.streams)
+    (device, contents.book.streams)
 }
 
 /// `raising` are the raises that had begun before the cut.

@@ -1,5 +1,7 @@
 //! Replacing a store: whole, kept, and at no moment absent or empty.
 
+use jiff::Timestamp;
+
 use crate::fixture::{ask, at, key, raise, record, second, stream};
 use crate::guard::{Account, Answer, Halt};
 use crate::store::calls::journal::taken_down;

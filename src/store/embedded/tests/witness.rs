@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::fixture::{ask, at, second};
+use crate::fixture::{ask, at, record, second};
+use crate::transfer::Document;
 
+use super::super::super::witness as witness_file;
 use super::*;
 
 /// A state directory, and another volume for the witness.
@@ -101,6 +103,94 @@ async fn a_store_that_was_restored_from_a_backup_signs_nothing_until_it_is_accep
     let legacy = crate::fixture::ask_kind(ConsensusKind::LegacyBlock, at(90, 0), 1);
     let answer = store.claim(legacy, second(1_000)).await;
     assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
+}
+
+/// A store with a slot that was signed after the copy, which has its claim.
+async fn signed_after_a_backup(home: &Home) -> PathBuf {
+    let backup = home.other.path().join("backup");
+    let store = home.open();
+    raise_all(&store).await;
+    assert_eq!(claim(&store, 101).await, Ok(Answer::Permit));
+    drop(store);
+    copy(&home.file(), &backup);
+    let store = home.open();
+    store.record(ask(at(101, 0), 1), record(7)).await.unwrap();
+    drop(store);
+    backup
+}
+
+#[tokio::test]
+async fn a_store_that_lost_nothing_but_a_signature_signs_nothing_until_it_is_accepted() {
+    let home = Home::new();
+    let backup = signed_after_a_backup(&home).await;
+    let floors = home.open().streams();
+    copy(&backup, &home.file());
+    let store = home.open();
+    assert_eq!(store.streams()[0].floor, floors[0].floor);
+    let reason = refusal(&store);
+    assert!(reason.contains("has gone back"), "{reason}");
+    assert!(reason.contains("it holds 3 changes"), "{reason}");
+    assert!(reason.contains("witness.json 4;"), "{reason}");
+    let again = claim(&store, 101).await;
+    assert_eq!(again, Err(StoreError::Unavailable(reason)));
+    drop(store);
+    // The level says nothing here: the witness does.
+    home.accept(1).unwrap();
+    for _ in 0..2 {
+        let answer = claim(&home.open(), 101).await;
+        assert!(matches!(answer, Ok(Answer::Refused(_))), "{answer:?}");
+    }
+    assert_eq!(claim(&home.open(), 102).await, Ok(Answer::Permit));
+    // The copy is as old as before beside what was accepted.
+    copy(&backup, &home.file());
+    refusal(&home.open());
+}
+
+#[tokio::test]
+async fn beside_a_witness_that_does_not_count_only_the_floors_are_compared() {
+    let home = Home::new();
+    let backup = signed_after_a_backup(&home).await;
+    copy(&backup, &home.file());
+    let document = witness_file::read(&home.witness()).unwrap();
+    let uncounted = Document {
+        commits: None,
+        ..document.unwrap()
+    };
+    std::fs::write(home.witness(), uncounted.to_text()).unwrap();
+    assert_eq!(home.open().report().condition, Condition::Ready);
+    let document = witness_file::read(&home.witness()).unwrap();
+    assert_eq!(document.unwrap().commits, Some(3));
+}
+
+#[tokio::test]
+async fn every_commit_is_counted_and_nothing_else() {
+    let home = Home::new();
+    let store = home.open();
+    let counted = |store: &EmbeddedStore| read(&store.memory).commits;
+    raise_all(&store).await;
+    // That it has a witness is one.
+    assert_eq!(counted(&store), 2);
+    for _ in 0..2 {
+        // The second changes nothing.
+        assert!(claim(&store, 101).await.is_ok());
+        assert_eq!(counted(&store), 3);
+    }
+    for _ in 0..2 {
+        store.record(ask(at(101, 0), 1), record(7)).await.unwrap();
+        assert_eq!(counted(&store), 4);
+    }
+    for (change, expected) in [
+        (Change::Seal, 5),
+        (Change::Seal, 5),
+        (Change::Raise(raise(KINDS[0], at(1, 0))), 5),
+    ] {
+        store.amend(vec![change], second(1_000)).await.unwrap();
+        assert_eq!(counted(&store), expected);
+    }
+    drop(store);
+    assert_eq!(counted(&home.open()), 5);
+    let witness = witness_file::read(&home.witness()).unwrap();
+    assert_eq!(witness.unwrap().commits, Some(5));
 }
 
 #[tokio::test]

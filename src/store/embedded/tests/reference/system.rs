@@ -274,7 +274,7 @@ impl<const TROUBLE: bool> System<TROUBLE> {
 
     /// What `world` expects, and whether memory is as it says.
     fn against(&self, world: &World) -> String {
-        let memory = world.memory.is(&read(&self.parts().0.memory));
+        let memory = world.memory.is(&read(&self.parts().0.memory).book);
         let World { said, health, .. } = world;
         format!("{said:?}, {health:?}; memory is the same: {memory}")
     }
@@ -288,7 +288,7 @@ impl<const TROUBLE: bool> System<TROUBLE> {
             Condition::Refusing
         };
         world.said == *said
-            && world.memory.is(&read(&store.memory))
+            && world.memory.is(&read(&store.memory).book)
             && store.report().condition == condition
     }
 }

@@ -1,0 +1,150 @@
+//! What the embedded store answers to the guard: changes go to the committer, questions to memory.
+//!
+//! Opens and writes nothing itself; the first raise of an absent store has it created.
+
+use jiff::Timestamp;
+
+use crate::guard::{
+    Account, AccountReport, AccountState, Answer, Book, Candidate, Change, Condition, Head, Record,
+    Row, Slot, StoreFuture, StoreReport, StreamReport, Touched, WatermarkStore,
+};
+use crate::tezos::{ChainId, PublicKeyHash};
+
+use super::super::committer::{Operation, read};
+use super::EmbeddedStore;
+
+impl WatermarkStore for EmbeddedStore {
+    fn claim(&self, candidate: Candidate, now: Timestamp) -> StoreFuture<'_, Answer> {
+        Box::pin(async move {
+            if self.report().condition == Condition::Absent {
+                // No store: no stream has a watermark, which `decide` says best.
+                return Book::default().claim(&candidate, now, &mut Touched::default());
+            }
+            self.ask(|reply| Operation::Claim(candidate, now, reply))
+                .await
+        })
+    }
+
+    fn record(&self, candidate: Candidate, record: Record) -> StoreFuture<'_, Record> {
+        Box::pin(self.ask(move |reply| Operation::Record(candidate, record, reply)))
+    }
+
+    fn amend(&self, changes: Vec<Change>, now: Timestamp) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            if changes
+                .iter()
+                .any(|change| matches!(change, Change::Raise(_)))
+            {
+                // Rare and short; the operator's command waits for it.
+                self.create()?;
+            }
+            self.ask(move |reply| Operation::Amend(changes, now, reply))
+                .await
+        })
+    }
+
+    fn lookup(&self, slot: &Slot) -> Option<Row> {
+        // A store that is not believed may have gone another way: its signatures may be second ones.
+        read(&self.queue).as_ref()?;
+        read(&self.memory)
+            .book
+            .streams
+            .get(&slot.stream)?
+            .rows
+            .get(&slot.position)
+            .cloned()
+    }
+
+    fn head(&self, chain: ChainId, key: PublicKeyHash) -> Option<Head> {
+        let memory = read(&self.memory);
+        let of_key = || {
+            memory
+                .book
+                .streams
+                .iter()
+                .filter(|(s, _)| s.chain == chain && s.key == key)
+                .map(|(_, state)| state)
+        };
+        let level = of_key().map(|state| state.floor.level).max()?;
+        let at = of_key().map(|state| state.floor_at).max()?;
+        Some(Head { level, at })
+    }
+
+    fn report(&self) -> StoreReport {
+        let (sealed, sentence) = {
+            let memory = read(&self.memory);
+            (memory.book.sealed, memory.book.seal_sentence())
+        };
+        let reason = self.health.reason().or(sentence);
+        let condition = match (&reason, &*read(&self.queue)) {
+            (Some(_), _) => Condition::Refusing,
+            (None, None) => Condition::Absent,
+            (None, Some(_)) => Condition::Ready,
+        };
+        let reason = reason.or_else(|| {
+            (condition == Condition::Absent).then(|| {
+                format!(
+                    "there is no watermark store in {}; is its volume mounted? `signer-proxy watermark \
+                     init` makes one",
+                    self.lock.directory().display()
+                )
+            })
+        });
+        StoreReport {
+            kind: "embedded",
+            condition,
+            reason,
+            lineage: read(&self.lineage).clone(),
+            sealed,
+        }
+    }
+
+    fn streams(&self) -> Vec<StreamReport> {
+        let memory = read(&self.memory);
+        let mut streams: Vec<StreamReport> = memory
+            .book
+            .streams
+            .iter()
+            .map(|(stream, state)| StreamReport {
+                stream: *stream,
+                floor: state.floor,
+                floor_at: state.floor_at,
+                last_signed: state
+                    .rows
+                    .iter()
+                    .rev()
+                    .find_map(|(position, row)| Some((*position, row.record.as_ref()?.at))),
+            })
+            .collect();
+        drop(memory);
+        streams.sort_by_key(|report| report.stream);
+        streams
+    }
+
+    fn account(&self, account: Account) -> AccountState {
+        let memory = read(&self.memory);
+        memory
+            .book
+            .accounts
+            .get(&account)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn accounts(&self) -> Vec<AccountReport> {
+        let memory = read(&self.memory);
+        let mut accounts: Vec<AccountReport> = memory
+            .book
+            .accounts
+            .iter()
+            .filter(|(_, state)| **state != AccountState::default())
+            .map(|(account, state)| AccountReport {
+                account: *account,
+                state: state.clone(),
+            })
+            .collect();
+        drop(memory);
+        accounts.sort_by_key(|report| report.account);
+        accounts
+    }
+}

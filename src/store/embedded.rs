@@ -27,7 +27,7 @@ use super::pulse::Pulse;
 use super::watch::Vitals;
 use super::witness::Keeper;
 pub(super) use disk::Loaded;
-use disk::{create_file, new_lineage};
+use disk::create_file;
 pub use vouching::{Accepted, Trust};
 
 const STORE_FILE: &str = "watermarks.redb";
@@ -133,10 +133,7 @@ impl EmbeddedStore {
     fn load_if_any(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
         // A file that cannot be looked at is not an absent one.
         match self.path().try_exists() {
-            Ok(false) => match &self.trust.witness {
-                Some(witness) => vouching::absent(witness, self.lock.directory()),
-                None => Ok(()),
-            },
+            Ok(false) => vouching::absent(&self.trust, self.lock.directory()),
             Ok(true) => self.load(committer),
             Err(error) => Err(format!(
                 "the watermark store {} cannot be read: {error}{}",
@@ -214,9 +211,7 @@ impl EmbeddedStore {
         if let Some(reason) = self.health.reason() {
             return Err(StoreError::Unavailable(reason));
         }
-        let lineage = new_lineage().map_err(failed)?;
-        let lineage = self.trust.lineage.clone().unwrap_or(lineage);
-        create_file(&self.path(), &lineage).map_err(failed)?;
+        create_file(&self.path()).map_err(failed)?;
         self.load(&mut committer).map_err(StoreError::Unavailable)
     }
 

@@ -17,8 +17,10 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
         Err(AskError::NotRunning) => {}
         Err(error @ AskError::Broken(_)) => return Err(Failure::new(code::IO, error)),
     }
-    if may_create(&command) {
-        let directory = &settings.state.directory;
+    let directory = &settings.state.directory;
+    if may_create(&command) && !directory.exists() {
+        let pinned = trust(settings).allows_a_new_store(directory);
+        pinned.map_err(|reason| Failure::new(code::PROBLEM, reason))?;
         std::fs::create_dir_all(directory).map_err(|error| {
             Failure::new(
                 code::IO,

@@ -128,8 +128,9 @@ pub(super) fn read_database(
     })
 }
 
-/// Makes an empty store under a temporary name and renames it, so that a crash leaves none or a whole one.
-pub(super) fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
+/// Makes an empty store under a temporary name and renames it, so that a crash leaves none or a whole one. Its
+/// lineage is drawn, whatever is configured: two stores never look alike.
+pub(super) fn create_file(path: &Path) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     // A volume mounted late can bring a store that was not here at the start: never replace one.
     if path.try_exists().map_err(|e| text(&e))? {
@@ -145,7 +146,7 @@ pub(super) fn create_file(path: &Path, lineage: &str) -> Result<(), String> {
     let database = Database::builder()
         .create_with_backend(FileBackend::new(made).map_err(|e| text(&e))?)
         .map_err(|e| text(&e))?;
-    tables::initialise(&database, lineage).map_err(|e| text(&e))?;
+    tables::initialise(&database, &new_lineage()?).map_err(|e| text(&e))?;
     drop(database);
     calls::rename(&temporary, path).map_err(|e| text(&e))?;
     calls::sync_directory(directory).map_err(|e| text(&e))

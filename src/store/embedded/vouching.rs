@@ -11,7 +11,7 @@ use crate::transfer::Document;
 
 use super::super::contents::Contents;
 use super::super::{file, tables, witness};
-use super::disk::{self, Loaded, create_file, new_lineage};
+use super::disk::{self, Loaded, create_file};
 use super::{DirectoryLock, EmbeddedStore, STORE_FILE};
 
 /// What has to vouch for a store.
@@ -32,8 +32,32 @@ pub struct Accepted {
     pub accounts: Vec<Account>,
 }
 
-/// Without a store: a witness of one means that it is lost or not mounted.
-pub(super) fn absent(path: &Path, directory: &Path) -> Result<(), String> {
+impl Trust {
+    /// Whether a store may be made in `directory`, where there is none.
+    ///
+    /// # Errors
+    /// Not while a lineage is pinned: a new store has one that nobody knows yet, so the pin speaks of a store
+    /// that is lost or not mounted. Taking the pinned one for a new store would make two stores look alike.
+    pub fn allows_a_new_store(&self, directory: &Path) -> Result<(), String> {
+        match &self.lineage {
+            None => Ok(()),
+            Some(pin) => Err(format!(
+                "state.lineage pins {pin}, but there is no watermark store in {}; is its volume mounted? If that \
+                 store is lost, remove the pin, make a new one above everything ever signed (`signer-proxy \
+                 watermark init`, or `signer-proxy watermark accept` beside a witness), and pin the lineage that \
+                 it prints",
+                directory.display()
+            )),
+        }
+    }
+}
+
+/// Without a store: a pin or a witness of one means that it is lost or not mounted.
+pub(super) fn absent(trust: &Trust, directory: &Path) -> Result<(), String> {
+    trust.allows_a_new_store(directory)?;
+    let Some(path) = &trust.witness else {
+        return Ok(());
+    };
     match witness::read(path)? {
         None => Ok(()),
         Some(witness) => Err(format!(
@@ -145,11 +169,8 @@ impl EmbeddedStore {
                     a store"
                     .to_owned());
             }
-            let lineage = match &trust.lineage {
-                Some(pin) => pin.clone(),
-                None => new_lineage()?,
-            };
-            create_file(&store, &lineage)?;
+            trust.allows_a_new_store(lock.directory())?;
+            create_file(&store)?;
         }
         let mut loaded = disk::open_durably(&store, lock.directory())?;
         check_pin(trust, &store, &loaded.lineage)?;

@@ -19,17 +19,40 @@ async fn a_store_open_elsewhere_is_refused() {
     assert!(matches!(second, Err(LockError::Held { .. })), "{second:?}");
 }
 
-#[tokio::test]
-async fn a_new_store_takes_the_pinned_lineage_and_another_has_its_own() {
-    let pinned = crate::fixture::folder();
-    let store = open_pinned(&pinned, "mine");
+/// Makes a store; its lineage.
+async fn made(folder: &tempfile::TempDir) -> String {
+    let store = open(folder);
     raise_all(&store).await;
-    assert_eq!(store.report().lineage.as_deref(), Some("mine"));
+    store.report().lineage.unwrap()
+}
+
+#[tokio::test]
+async fn without_a_store_a_pin_lets_nobody_make_one() {
+    let folder = crate::fixture::folder();
+    let store = open_pinned(&folder, "mine");
+    let report = store.report();
+    assert_eq!(report.condition, Condition::Refusing);
+    let reason = report.reason.unwrap();
+    for part in [
+        "state.lineage pins mine",
+        "no watermark store",
+        "remove the pin",
+    ] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    let floor = vec![raise(KINDS[0], at(100, 0))];
+    let raised = store.raise(floor, second(1_000)).await;
+    assert_eq!(raised, Err(StoreError::Unavailable(reason)));
     drop(store);
-    assert_eq!(
-        open_pinned(&pinned, "mine").report().condition,
-        Condition::Ready
-    );
+    assert!(!folder.path().join(STORE_FILE).exists());
+}
+
+#[tokio::test]
+async fn each_new_store_draws_its_own_lineage_which_can_then_be_pinned() {
+    let pinned = crate::fixture::folder();
+    let lineage = made(&pinned).await;
+    let report = open_pinned(&pinned, &lineage).report();
+    assert_eq!(report.condition, Condition::Ready);
     let mut lineages = Vec::new();
     for _ in 0..2 {
         let folder = crate::fixture::folder();
@@ -46,18 +69,20 @@ async fn a_new_store_takes_the_pinned_lineage_and_another_has_its_own() {
 async fn a_store_of_another_lineage_refuses_to_sign_and_says_which_it_is() {
     let folder = crate::fixture::folder();
     let signed = ask(at(101, 0), 1);
-    let store = open_pinned(&folder, "theirs");
-    raise_all(&store).await;
+    let theirs = made(&folder).await;
+    let store = open_pinned(&folder, &theirs);
     assert_eq!(store.claim(signed, second(1_000)).await, Ok(Answer::Permit));
     store.record(signed, record(7)).await.unwrap();
     drop(store);
     let store = open_pinned(&folder, "mine");
     let report = store.report();
     assert_eq!(report.condition, Condition::Refusing);
-    assert_eq!(report.lineage.as_deref(), Some("theirs"));
+    assert_eq!(report.lineage.as_deref(), Some(theirs.as_str()));
     let reason = report.reason.unwrap();
     assert!(
-        reason.contains("has lineage theirs but state.lineage demands mine"),
+        reason.contains(&format!(
+            "has lineage {theirs} but state.lineage demands mine"
+        )),
         "{reason}"
     );
     for candidate in [signed, ask(at(102, 0), 1)] {
@@ -71,10 +96,7 @@ async fn a_store_of_another_lineage_refuses_to_sign_and_says_which_it_is() {
     // What it holds can be looked at, so that the operator sees what was mounted.
     assert_eq!(store.streams().len(), KINDS.len());
     drop(store);
-    assert_eq!(
-        open_pinned(&folder, "theirs").streams()[0].floor,
-        at(101, 0)
-    );
+    assert_eq!(open_pinned(&folder, &theirs).streams()[0].floor, at(101, 0));
 }
 
 #[tokio::test]

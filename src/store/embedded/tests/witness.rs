@@ -207,6 +207,14 @@ async fn a_lost_store_is_told_from_a_first_start_by_its_witness() {
     let floor = vec![raise(KINDS[0], at(100, 0))];
     assert!(store.raise(floor, second(1_000)).await.is_err());
     drop(store);
+    let pinned = Trust {
+        lineage: Some("mine".to_owned()),
+        ..home.trust()
+    };
+    let level = at(200, 0).level;
+    let error = EmbeddedStore::accept(&home.lock(), &pinned, level, second(1)).unwrap_err();
+    assert!(error.contains("state.lineage pins mine"), "{error}");
+    assert!(!home.file().exists());
     let accepted = home.accept(200).unwrap();
     let store = home.open();
     assert_eq!(store.report().lineage, Some(accepted.lineage));

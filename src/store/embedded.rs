@@ -170,6 +170,7 @@ impl EmbeddedStore {
                 path.clone(),
                 loaded.lineage.clone(),
                 Arc::clone(&self.memory),
+                self.health.clone(),
             )?),
             None => None,
         };

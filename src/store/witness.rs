@@ -43,6 +43,33 @@ pub(super) fn read(path: &Path) -> Result<Option<Document>, String> {
     }
 }
 
+/// Why the witness must not be written over: it says that another process keeps it. `written` is what this
+/// process wrote last, if that is certain; `contents` were read after the witness, so they are behind it only if
+/// somebody else wrote it.
+pub(super) fn kept_by_another(
+    path: &Path,
+    there: &Document,
+    written: Option<&Document>,
+    lineage: &str,
+    contents: &Contents,
+) -> Option<String> {
+    let what = if there.lineage != lineage {
+        format!("it belongs to the watermark store {} now", there.lineage)
+    } else if let Some(what) = behind(there, contents, path) {
+        what
+    } else if written.is_some_and(|mine| mine != there && mine.commits <= there.commits) {
+        "it was written meanwhile, and not by this process".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!(
+        "another process keeps the witness {} of this watermark store: {what}. So two copies of one store may be \
+         running, and each signs what the other does not know; nothing is signed until this process is restarted: \
+         stop both first, and {ACCEPT}",
+        path.display()
+    ))
+}
+
 /// Why a store is not believed beside its witness.
 ///
 /// `witnessed` is what the store says of itself: that it had a witness before.
@@ -69,34 +96,36 @@ pub(super) fn contradiction(
             witness.lineage
         ));
     }
-    let gone_back = |what: String| {
-        Some(format!(
+    behind(witness, contents, path).map(|what| {
+        format!(
             "the watermark store has gone back, as after the restore of a backup or a snapshot: {what}. \
              What was signed since is not known here any more; {ACCEPT}"
-        ))
-    };
+        )
+    })
+}
+
+/// What the store does not know although its witness does, if anything.
+fn behind(witness: &Document, contents: &Contents, path: &Path) -> Option<String> {
+    let shown = path.display();
     let Contents { book, commits } = contents;
-    for account in &witness.accounts {
-        if let Some(what) = behind(account, book) {
-            return gone_back(what);
-        }
+    let mut accounts = witness.accounts.iter();
+    if let Some(what) = accounts.find_map(|account| behind_in(account, book)) {
+        return Some(what);
     }
     if let (Some(sealed), None) = (witness.sealed, book.sealed) {
-        return gone_back(format!(
+        return Some(format!(
             "its witness {shown} knows that it was sealed at {sealed}"
         ));
     }
     // Last: what the store forgot says more than how much. A witness of an older program does not count.
-    if let Some(known) = witness.commits.filter(|known| commits < known) {
-        return gone_back(format!(
-            "it holds {commits} changes, and its witness {shown} {known}; a signature can be all that it lost"
-        ));
-    }
-    None
+    let known = witness.commits.filter(|known| commits < known)?;
+    Some(format!(
+        "it holds {commits} changes, and its witness {shown} {known}; a signature can be all that it lost"
+    ))
 }
 
 /// What the store has forgotten of one key, if anything.
-fn behind(account: &DocumentAccount, book: &Book) -> Option<String> {
+fn behind_in(account: &DocumentAccount, book: &Book) -> Option<String> {
     let DocumentAccount { chain, key, .. } = *account;
     for mark in &account.watermarks {
         let stream = crate::guard::Stream {

@@ -16,6 +16,7 @@ mod outage;
 mod power;
 mod reference;
 mod replace;
+mod twins;
 mod witness;
 
 use redb::Database;

@@ -1,14 +1,20 @@
 //! Keeps the witness: a thread of its own writes it anew after commits, as fast as its volume lets it.
+//!
+//! It looks at what is there before it writes. A witness that another process keeps is left alone, and the store
+//! falls ill: two copies of one store are at work, and what the higher one noted must not be lost. Two that write
+//! at the same instant can still write over each other; the next look of either finds that out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::super::ailment::{Cure, Health};
 use super::super::committer::read;
 use super::super::contents::Memory;
 use super::super::file;
-use super::document;
+use super::{document, kept_by_another};
+use crate::transfer::Document;
 
 /// Pause before a witness that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -54,11 +60,13 @@ pub(in crate::store) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts to keep the witness at `path` of the store `lineage`, whose contents `memory` shows.
+    /// Starts to keep the witness at `path` of the store `lineage`, whose contents `memory` shows and whose
+    /// `health` suffers if somebody else keeps it.
     pub(in crate::store) fn start(
         path: PathBuf,
         lineage: String,
         memory: Memory,
+        health: Health,
     ) -> Result<Self, String> {
         let shared = Arc::new(Shared::default());
         // What was read at the start is repeated to bakers without another commit: if it could not be noted
@@ -67,7 +75,15 @@ impl Keeper {
         let told = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("watermark-witness".to_owned())
-            .spawn(move || keep(&path, &lineage, &memory, &told))
+            .spawn(move || {
+                let kept = Kept {
+                    path,
+                    lineage,
+                    memory,
+                    health,
+                };
+                keep(&kept, &told);
+            })
             .map_err(|error| format!("cannot start the thread of the witness: {error}"))?;
         Ok(Self {
             shared,
@@ -97,7 +113,37 @@ impl Drop for Keeper {
     }
 }
 
-fn keep(path: &Path, lineage: &str, memory: &Memory, shared: &Shared) {
+/// What is kept, and for whom.
+struct Kept {
+    path: PathBuf,
+    lineage: String,
+    memory: Memory,
+    health: Health,
+}
+
+impl Kept {
+    /// Why the witness must be left alone. `written` is what this process wrote last, if that is certain.
+    fn stranger(&self, written: Option<&Document>) -> Option<String> {
+        let there = match super::read(&self.path) {
+            Ok(there) => there?,
+            Err(error) => {
+                // It says nothing; what is written in its place does.
+                tracing::warn!(error, "witness cannot be used; it is written anew");
+                return None;
+            }
+        };
+        if written == Some(&there) {
+            return None;
+        }
+        // Read last, so that it is as new as any witness of our own.
+        let contents = read(&self.memory);
+        kept_by_another(&self.path, &there, written, &self.lineage, &contents)
+    }
+}
+
+fn keep(kept: &Kept, shared: &Shared) {
+    let path = &kept.path;
+    let mut written: Option<Document> = None;
     loop {
         let mut orders = shared.orders();
         while !orders.due && !orders.end {
@@ -112,16 +158,24 @@ fn keep(path: &Path, lineage: &str, memory: &Memory, shared: &Shared) {
         }
         orders.due = false;
         drop(orders);
-        let document = document(lineage, &read(memory), crate::time::now());
-        let written = file::write_durably(path, document.to_text().as_bytes());
+        if let Some(reason) = kept.stranger(written.as_ref()) {
+            kept.health.fall_ill(reason.clone(), Cure::Restart);
+            shared.orders().trouble = Some(reason);
+            return;
+        }
+        let document = document(&kept.lineage, &read(&kept.memory), crate::time::now());
+        let result = file::write_durably(path, document.to_text().as_bytes());
         let mut orders = shared.orders();
-        match written {
+        match result {
             Ok(()) => {
+                written = Some(document);
                 if orders.trouble.take().is_some() {
                     tracing::info!(witness = %path.display(), "witness written again");
                 }
             }
             Err(error) => {
+                // It may be there all the same.
+                written = None;
                 let trouble = format!("the witness {} cannot be written: {error}", path.display());
                 if orders.trouble.replace(trouble).is_none() {
                     tracing::error!(witness = %path.display(), %error, "witness cannot be written; signing goes on without it");

@@ -1,6 +1,7 @@
 //! A store beside its witness: what it is believed, and how it is accepted.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::fixture::{ask, at, record, second};
 use crate::transfer::Document;
@@ -9,20 +10,20 @@ use super::super::super::witness as witness_file;
 use super::*;
 
 /// A state directory, and another volume for the witness.
-struct Home {
+pub(super) struct Home {
     folder: tempfile::TempDir,
-    other: tempfile::TempDir,
+    other: Rc<tempfile::TempDir>,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             folder: crate::fixture::folder(),
-            other: crate::fixture::folder(),
+            other: Rc::new(crate::fixture::folder()),
         }
     }
 
-    fn witness(&self) -> PathBuf {
+    pub(super) fn witness(&self) -> PathBuf {
         self.other.path().join("witness.json")
     }
 
@@ -37,12 +38,23 @@ impl Home {
         DirectoryLock::acquire(self.folder.path()).unwrap()
     }
 
-    fn open(&self) -> EmbeddedStore {
+    pub(super) fn open(&self) -> EmbeddedStore {
         EmbeddedStore::open_trusting(self.lock(), self.trust(), |_| ())
     }
 
     fn file(&self) -> PathBuf {
         self.folder.path().join(STORE_FILE)
+    }
+
+    /// A copy of the state directory, after first use, beside the same witness.
+    pub(super) async fn copied(&self) -> Self {
+        raise_all(&self.open()).await;
+        let folder = crate::fixture::folder();
+        copy(&self.file(), &folder.path().join(STORE_FILE));
+        Self {
+            folder,
+            other: Rc::clone(&self.other),
+        }
     }
 
     fn accept(&self, level: u32) -> Result<Accepted, String> {

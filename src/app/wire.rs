@@ -62,7 +62,7 @@ pub(super) async fn proxy(
     ));
     prober.start(tasks);
     let store = watched_and_noted(store, &metrics, &decisions, tasks);
-    let (node_head, evidence) = watch_node(settings, &config_name, &store, tasks);
+    let (node_head, evidence) = watch_node(settings, &config_name, &store, &metrics, tasks);
     let (attempts, sightings) =
         Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone());
     let proxy = Arc::new(Proxy {
@@ -103,6 +103,7 @@ fn watch_node(
     settings: &Settings,
     config_name: &str,
     store: &Arc<NotedStore>,
+    metrics: &Arc<Metrics>,
     tasks: &Tasks,
 ) -> (watch::Receiver<Option<NodeHead>>, Evidence) {
     let (head, node_head) = watch::channel(None);
@@ -114,6 +115,7 @@ fn watch_node(
             config_name,
             Arc::<NotedStore>::clone(store) as _,
             node_head.clone(),
+            Arc::clone(metrics),
             tasks,
         )
     });

@@ -42,7 +42,8 @@ pub(super) enum Watermark {
     Import(transfer::Import),
     /// Never sign above a level with a key: another place takes over from there.
     StopAt(StopAt),
-    /// Sign again with a key that was halted because somebody else seemed to sign with it.
+    /// Sign again with a key that was halted because somebody else seemed to sign with it. Give a level unless you
+    /// know that nothing beyond what was seen was signed: without one only what was seen is barred.
     Resume(Resume),
     /// Accept a store that is behind, beside or without its witness, by raising all its watermarks. Only while no
     /// proxy runs.

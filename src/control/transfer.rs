@@ -197,12 +197,15 @@ pub async fn resume_key(
     }
     let level_number = level.map(Level::get);
     tracing::warn!(%key, %chain, level = level_number, since = %halt.at, "key resumed by the operator");
-    let floor = level.map(|level| format!(", nothing at or below level {level}"));
+    let floors = match level {
+        Some(level) => format!("nothing at or below level {level} will be signed"),
+        None => "its watermarks stay, at or above all that was seen of the other signatures; if there may be more \
+                 of them, give a level above them now with `signer-proxy watermark init`"
+            .to_owned(),
+    };
     Reply::Done(format!(
-        "signing with {key} on {chain} goes on{}; it was halted since {}: {}",
-        floor.unwrap_or_default(),
-        halt.at,
-        halt.reason
+        "signing with {key} on {chain} goes on; {floors}\nit was halted since {}: {}",
+        halt.at, halt.reason
     ))
 }
 

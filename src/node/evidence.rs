@@ -1,8 +1,10 @@
 //! The chain as evidence outside the store: signatures of our keys above our floors mean that the store
-//! went back, or that somebody else signs with the key. Such a key is halted, durably.
+//! went back, or that somebody else signs with the key. Such a key is halted, durably, and its floors rise to what
+//! was found.
 //!
-//! It looks once for each key, soon after the start and as soon as the node answers, and again after a gap: the
-//! node was gone, or many levels went by at once, as after a machine that slept or was put back as a whole.
+//! It looks once for each key, soon after the start and as soon as the node answers; again when the key was halted or
+//! resumed, and after a gap: the node was gone, or many levels went by at once, as after a machine that slept or was
+//! put back as a whole.
 //! It is evidence and not a gate: nothing waits for it, and a node that is absent, slow, on another chain or
 //! talks nonsense changes nothing but what the status says. Who asks what is in [`walk`], what counts is in
 //! `node::judge`.
@@ -18,6 +20,7 @@ use tokio::sync::watch;
 use crate::guard::{NodeHead, WatermarkStore};
 use crate::settings::{Chain, Node as Settings};
 use crate::task::Tasks;
+use crate::telemetry::Metrics;
 use crate::tezos::Level;
 
 use self::due::Due;
@@ -59,6 +62,7 @@ struct Observer {
     store: Arc<dyn WatermarkStore>,
     chains: Vec<Chain>,
     config_name: String,
+    metrics: Arc<Metrics>,
     outlook: watch::Sender<Outlook>,
 }
 
@@ -70,6 +74,7 @@ pub fn watch_evidence(
     config_name: &str,
     store: Arc<dyn WatermarkStore>,
     head: watch::Receiver<Option<NodeHead>>,
+    metrics: Arc<Metrics>,
     tasks: &Tasks,
 ) -> watch::Receiver<Outlook> {
     let (outlook, told) = watch::channel(Outlook {
@@ -81,6 +86,7 @@ pub fn watch_evidence(
         store,
         chains: chains.to_vec(),
         config_name: config_name.to_owned(),
+        metrics,
         outlook,
     };
     let shutdown = tasks.shutdown();
@@ -120,11 +126,11 @@ impl Observer {
                 "the node is on chain {chain}, which is no [[chain]] of the configuration"
             ));
         };
-        let accounts = walk::floors(&*self.store, chain.id).accounts();
-        if accounts.is_empty() {
+        let before = walk::floors(&*self.store, chain.id).sought();
+        if before.is_empty() {
             return self.tell_idle();
         }
-        if !due.is_due(&accounts, tokio::time::Instant::now()) {
+        if !due.is_due(&before, tokio::time::Instant::now()) {
             return;
         }
         let walk = Walk {
@@ -132,10 +138,14 @@ impl Observer {
             store: &*self.store,
             chain,
             config_name: &self.config_name,
+            metrics: &self.metrics,
         };
         match walk.look().await {
             Ok(Looked { head: top, lowest }) => {
-                due.done(accounts, head.borrow().map(|(_, level)| level));
+                // As they stand now, without those that came only meanwhile.
+                let mut sought = walk::floors(&*self.store, chain.id).sought();
+                sought.retain(|now| before.iter().any(|then| then.account == now.account));
+                due.done(sought, head.borrow().map(|(_, level)| level));
                 tracing::info!(
                     node = self.node.url,
                     head = top.get(),

@@ -355,11 +355,16 @@ fn remedy(proxy: &Proxy, cause: &ClaimError) -> String {
                 proxy.config_name
             )
         }
-        ClaimError::Refused(Refusal::Halted { slot, .. }) => {
+        ClaimError::Refused(Refusal::Halted { slot, halt }) => {
             let Stream { chain, key, .. } = slot.0.stream;
+            let resume = format!("--key {key} --chain {chain} --level ");
+            // What the chain showed is told together with the command and the level.
+            if halt.reason.contains(&resume) {
+                return String::new();
+            }
             format!(
                 "; find out who else signs with this key and stop it, then: signer-proxy watermark resume \
-                 --config {} --key {key} --chain {chain} --level LEVEL",
+                 --config {} {resume}LEVEL",
                 proxy.config_name
             )
         }

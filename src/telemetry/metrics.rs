@@ -151,6 +151,8 @@ metrics! {
         "witness_up", "1 when the witness follows the watermarks, 0 when it cannot be written or there is none";
     foreign_signatures: Counter = Counter::default(),
         "foreign_signatures", "Slots for which a signer had signed bytes that this proxy never sent";
+    evidence_halts: Counter = Counter::default(),
+        "evidence_halts", "Keys halted because the chain shows signatures that the store never knew";
     unreleased_signatures: Counter = Counter::default(),
         "unreleased_signatures", "Signatures that a signer may have made and that were never released";
 }
@@ -201,7 +203,9 @@ mod tests {
         let text = metrics.encode();
         for name in [
             "signer_proxy_build_info{version=",
+            "signer_proxy_evidence_halts_total 0",
             "signer_proxy_failovers_total 0",
+            "signer_proxy_foreign_signatures_total 0",
             "signer_proxy_hedges_total 0",
             "signer_proxy_held_requests 0",
             "signer_proxy_last_signature_timestamp_seconds{chain=\"c\",key=\"k\",kind=\"block\"} 1.5",

@@ -3,7 +3,7 @@
 use signer_proxy::guard::{Change, WatermarkStore as _};
 use signer_proxy::node::Verdict;
 use signer_proxy::tezos::ConsensusKind::{Attestation, Block, Preattestation};
-use signer_proxy::tezos::{ConsensusKind, Curve, Position};
+use signer_proxy::tezos::{ConsensusKind, Curve, Position, PublicKeyHash};
 
 use super::node::Node;
 use super::scene::{CHAIN, FLOOR, Scene, account, at, key, level, open};
@@ -23,6 +23,7 @@ async fn a_signature_of_any_kind_above_the_floor_halts_its_key_durably_and_no_ot
             scene.node.show(other, kind, at(FLOOR, 3));
             scene.check(1_010, 1_001).await;
 
+            assert_eq!(scene.count_halts(), 1);
             let reason = scene.halt(ours).expect("halted");
             for part in [
                 format!(
@@ -109,6 +110,9 @@ async fn a_companion_key_is_halted_with_its_consensus_key() {
         "{reason}"
     );
     assert!(reason.contains(&format!("--key {companion} ")), "{reason}");
+    assert_eq!(scene.floor(companion, Attestation), at(1_005, 0));
+    assert_eq!(scene.floor(companion, Block), scene.floor(other, Block));
+    assert_eq!(scene.count_halts(), 2);
     assert_eq!(scene.halt(other), None);
 }
 
@@ -136,29 +140,77 @@ async fn what_moved_away_as_planned_is_no_evidence() {
     assert_eq!(scene.halt(ours), None);
 }
 
+/// The end of a halt, without a level.
+async fn resume(scene: &Scene, key: PublicKeyHash) {
+    let account = account(key);
+    scene.amend(Change::Resume { account }).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_halted_key_is_left_as_it_is_and_a_resumed_one_above_the_evidence_signs_on() {
+async fn a_halt_raises_the_watermark_of_each_kind_to_what_the_chain_shows_and_no_further() {
+    let (ours, other) = (key(Curve::Ed25519, 1), key(Curve::Ed25519, 2));
+    let mut scene = Scene::new(&[ours, other], 1_010).await;
+    // The highest comes first, and halts; what is found lower down counts all the same.
+    scene.node.show(ours, Attestation, at(1_008, 2));
+    scene.node.show(ours, Attestation, at(1_008, 1));
+    scene.node.show(ours, Preattestation, at(1_005, 3));
+    scene.node.show(ours, Block, at(1_003, 1));
+    scene.node.show(ours, Attestation, at(1_002, 0));
+    scene.check(1_010, 1_001).await;
+    let reason = scene.halt(ours).expect("halted");
+    assert!(reason.contains("level 1008 round 2"), "{reason}");
+    let unchanged = Position::end_of_level(level(FLOOR));
+    for (kind, floor) in [
+        (Attestation, at(1_008, 2)),
+        (Preattestation, at(1_005, 3)),
+        (Block, at(1_003, 1)),
+        (ConsensusKind::LegacyBlock, unchanged),
+    ] {
+        assert_eq!(scene.floor(ours, kind), floor, "{kind}");
+        assert_eq!(scene.floor(other, kind), unchanged, "{kind}");
+    }
+    assert_eq!(scene.count_halts(), 1);
+
+    // So whoever resumes it without a level opens nothing that is known to be signed, and what is known is no
+    // reason to halt it again.
+    resume(&scene, ours).await;
+    for (kind, position) in [(Attestation, at(1_008, 2)), (Block, at(1_003, 1))] {
+        assert!(!scene.is_granted(ours, kind, position).await, "{kind}");
+    }
+    assert!(scene.is_granted(ours, Block, at(1_003, 2)).await);
+    scene.node.set_head(1_011);
+    scene.check(1_011, 1_001).await;
+    assert_eq!(scene.halt(ours), None);
+    assert_eq!(scene.count_halts(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_sign_while_a_key_is_halted_raises_its_watermark_and_halts_it_again_once_it_is_resumed()
+ {
     let ours = key(Curve::Ed25519, 1);
     let mut scene = Scene::new(&[ours], 1_010).await;
     scene.node.show(ours, Attestation, at(1_005, 0));
-    scene.check(1_010, 1_006).await;
+    scene.check(1_010, 1_001).await;
     let reason = scene.halt(ours).expect("halted");
-    let asked = scene.node.asked();
     scene.node.show(ours, Attestation, at(1_011, 0));
     scene.leave().await;
-    assert_eq!(scene.read_head(1_012).await, Verdict::Waiting);
-    assert_eq!(scene.node.asked(), asked);
+    scene.check(1_012, 1_001).await;
     assert_eq!(scene.halt(ours), Some(reason));
+    assert_eq!(scene.floor(ours, Attestation), at(1_011, 0));
+    assert_eq!(scene.count_halts(), 1);
+    scene.node.show(ours, Attestation, at(1_013, 0));
+    resume(&scene, ours).await;
+    scene.check(1_014, 1_001).await;
+    let reason = scene.halt(ours).expect("halted again");
+    assert!(reason.contains("level 1013 round 0"), "{reason}");
+    assert_eq!(scene.count_halts(), 2);
+    // Above everything that was signed it may go on.
     for kind in ConsensusKind::ALL {
         scene
             .raise(ours, kind, Position::end_of_level(level(1_020)))
             .await;
     }
-    scene
-        .amend(Change::Resume {
-            account: account(ours),
-        })
-        .await;
+    resume(&scene, ours).await;
     scene.node.set_head(1_021);
     scene.check(1_021, 1_021).await;
     assert_eq!(scene.halt(ours), None);

@@ -40,7 +40,7 @@ async fn the_chain_is_looked_at_again_after_the_node_was_gone_or_time_went_by_un
     scene.check(1_011, 1_001).await;
     assert!(scene.halt(one).is_some());
     scene.node.show(two, Attestation, at(1_029, 0));
-    scene.check(1_030, 1_030).await;
+    scene.check(1_030, 1_001).await;
     assert!(scene.halt(two).is_some());
 }
 
@@ -53,7 +53,7 @@ async fn a_key_that_comes_later_is_looked_for_then() {
     for kind in ConsensusKind::ALL {
         scene.raise(two, kind, at(FLOOR, 0)).await;
     }
-    scene.check(1_010, 1_001).await;
+    scene.check(1_010, FLOOR).await;
     assert!(scene.halt(two).is_some());
     assert_eq!(scene.halt(one), None);
 }

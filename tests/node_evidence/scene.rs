@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use signer_proxy::guard::{
-    Account, Candidate, Change, NodeHead, Raise, Slot, Stream, WatermarkStore as _,
+    Account, Answer, Candidate, Change, NodeHead, Raise, Slot, Stream, WatermarkStore as _,
 };
 use signer_proxy::node::{Outlook, Verdict, watch_evidence};
 use signer_proxy::settings::{Chain, Node as Settings};
 use signer_proxy::store::{DirectoryLock, EmbeddedStore};
 use signer_proxy::task::Tasks;
+use signer_proxy::telemetry::Metrics;
 use signer_proxy::tezos::{
     ChainId, ConsensusKind, Curve, Level, Position, PublicKeyHash, Round, Scheme, SecretKey, digest,
 };
@@ -54,6 +55,7 @@ pub(crate) struct Scene {
     pub(crate) store: Arc<EmbeddedStore>,
     pub(crate) head: watch::Sender<Option<NodeHead>>,
     pub(crate) outlook: watch::Receiver<Outlook>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: Tasks,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -65,6 +67,7 @@ impl Scene {
         let store = Arc::new(open(folder.path()));
         let node = Node::start(CHAIN, chain_head).await;
         let (tasks, (head, told)) = (Tasks::new(), watch::channel(None));
+        let metrics = Arc::new(Metrics::new());
         let settings = Settings {
             url: signer_proxy::config::http_url(&node.url()).unwrap(),
         };
@@ -79,6 +82,7 @@ impl Scene {
             "proxy.toml",
             Arc::<EmbeddedStore>::clone(&store) as _,
             told,
+            Arc::clone(&metrics),
             &tasks,
         );
         let scene = Self {
@@ -86,6 +90,7 @@ impl Scene {
             store,
             head,
             outlook,
+            metrics,
             tasks,
             folder,
         };
@@ -117,6 +122,16 @@ impl Scene {
 
     /// What the proxy does before it signs.
     pub(crate) async fn claim(&self, key: PublicKeyHash, kind: ConsensusKind, position: Position) {
+        let _granted: bool = self.is_granted(key, kind, position).await;
+    }
+
+    /// Whether a claim is granted.
+    pub(crate) async fn is_granted(
+        &self,
+        key: PublicKeyHash,
+        kind: ConsensusKind,
+        position: Position,
+    ) -> bool {
         let stream = Stream {
             chain: CHAIN,
             key,
@@ -127,7 +142,8 @@ impl Scene {
             digest: digest(b"ours"),
             scheme: Scheme::Standard,
         };
-        drop(self.store.claim(candidate, Timestamp::now()).await.unwrap());
+        let answer = self.store.claim(candidate, Timestamp::now()).await;
+        matches!(answer.unwrap(), Answer::Permit)
     }
 
     /// The head is read, and what comes of it.
@@ -165,6 +181,19 @@ impl Scene {
         self.outlook.mark_unchanged();
         self.head.send_replace(Some((foreign, level(1))));
         self.told().await;
+    }
+
+    /// Where the watermark of `key` for `kind` stands.
+    pub(crate) fn floor(&self, key: PublicKeyHash, kind: ConsensusKind) -> Position {
+        let streams = self.store.streams();
+        let is_it = |stream: Stream| stream.key == key && stream.kind == kind;
+        let report = streams.iter().find(|report| is_it(report.stream));
+        report.unwrap().floor
+    }
+
+    /// How many keys were halted, as the metrics have it.
+    pub(crate) fn count_halts(&self) -> u64 {
+        self.metrics.evidence_halts.get()
     }
 
     pub(crate) fn halt(&self, key: PublicKeyHash) -> Option<String> {

@@ -1,12 +1,14 @@
 //! Nodes that are no evidence: nothing is halted on their word, and the reason is told.
 
+use jiff::Timestamp;
 use serde_json::json;
 use signer_proxy::node::Verdict;
 use signer_proxy::tezos::ConsensusKind::{Attestation, Preattestation};
 use signer_proxy::tezos::Curve;
 
 use super::node::Fault;
-use super::scene::{CHAIN, FOREIGN, Scene, at, key};
+use super::scene::{CHAIN, FOREIGN, Scene, at, key, level};
+use super::wait::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_cannot_be_relied_on_halts_nothing_and_is_named() {
@@ -60,7 +62,7 @@ async fn another_chain_is_not_looked_at_whatever_it_shows() {
     // Back on its own, it is evidence: the key was not looked for yet.
     scene.node.set_chain(&CHAIN.to_string());
     scene.leave().await;
-    scene.check(1_010, 1_006).await;
+    scene.check(1_010, 1_001).await;
     assert!(scene.halt(ours).is_some());
 }
 
@@ -77,6 +79,27 @@ async fn a_node_that_lags_is_evidence_for_what_it_shows_and_no_all_clear() {
     );
     assert!(scene.halt(ours).is_some());
     assert_eq!(scene.halt(other), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_slow_does_not_lag_by_it() {
+    let ours = key(Curve::Ed25519, 1);
+    let mut scene = Scene::new(&[ours], 1_010).await;
+    // Two block times are twelve seconds: this head is of the present now, and not when the look is over.
+    scene.node.set_age(11);
+    let begun = Timestamp::now();
+    scene.node.hold_operations(true);
+    scene.outlook.mark_unchanged();
+    scene.head.send_replace(Some((CHAIN, level(1_010))));
+    until("the head to be too old", async || {
+        let age = Timestamp::now().duration_since(begun).as_secs() + 11;
+        (scene.count_asked("/operations/0") > 0 && age > 12).then_some(())
+    })
+    .await;
+    scene.node.hold_operations(false);
+    scene.told().await;
+    let verdict = scene.outlook.borrow().verdict.clone();
+    assert!(matches!(verdict, Verdict::Checked { .. }), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

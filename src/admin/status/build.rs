@@ -191,11 +191,13 @@ fn key_status(
 fn stopped(report: &AccountReport, streams: &[StreamReport]) -> Option<String> {
     let AccountReport { account, state } = report;
     if let Some(halt) = &state.halt {
-        return Some(format!(
-            "halted since {}: {}; find out who else signs with this key and stop it, then run \
-             `signer-proxy watermark resume`",
-            halt.at, halt.reason
-        ));
+        // What the chain showed is told together with the command and the level.
+        let remedy = if halt.reason.contains("signer-proxy watermark resume") {
+            ""
+        } else {
+            "; find out who else signs with this key and stop it, then run `signer-proxy watermark resume`"
+        };
+        return Some(format!("halted since {}: {}{remedy}", halt.at, halt.reason));
     }
     let stop = state.stop_at?;
     let reached = streams

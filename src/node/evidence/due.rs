@@ -1,4 +1,5 @@
-//! When to look at the chain: for each key once, again after a gap, and not too often when it fails.
+//! When to look at the chain: for each key once, again after a gap and when it was halted or resumed, and not too
+//! often when it fails.
 //! Pure but for the time that it is given.
 
 use std::collections::BTreeSet;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::guard::Account;
+use crate::node::judge::Sought;
 use crate::tezos::Level;
 
 /// More levels than this between two readings of the head, seconds apart, mean that time went by unseen: the
@@ -20,7 +21,7 @@ const LAST_DELAY: Duration = Duration::from_mins(5);
 /// What was looked at, and what came in between.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    checked: BTreeSet<Account>,
+    checked: BTreeSet<Sought>,
     last: Option<Level>,
     failed: Option<Failed>,
 }
@@ -47,18 +48,17 @@ impl Due {
         }
     }
 
-    /// Whether to look for `accounts` at `now`.
-    pub(super) fn is_due(&self, accounts: &[Account], now: Instant) -> bool {
+    /// Whether to look for `sought` at `now`.
+    pub(super) fn is_due(&self, sought: &[Sought], now: Instant) -> bool {
         let rests = self.failed.as_ref().is_some_and(|failed| now < failed.next);
-        let all = accounts
-            .iter()
-            .all(|account| self.checked.contains(account));
+        let all = sought.iter().all(|one| self.checked.contains(one));
         !all && !rests
     }
 
-    /// `accounts` were looked for; by the end of it the head was at `head`. What went by meanwhile is no gap.
-    pub(super) fn done(&mut self, accounts: Vec<Account>, head: Option<Level>) {
-        self.checked = accounts.into_iter().collect();
+    /// `sought` were looked for, and stand so by the end of it, when the head was at `head`. What went by
+    /// meanwhile is no gap.
+    pub(super) fn done(&mut self, sought: Vec<Sought>, head: Option<Level>) {
+        self.checked = sought.into_iter().collect();
         self.last = head;
         self.failed = None;
     }
@@ -76,14 +76,18 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use crate::fixture::{key, secret};
+    use crate::guard::Account;
     use crate::tezos::{ChainId, Curve};
 
     use super::*;
 
-    fn accounts() -> [Account; 2] {
-        [key(), secret(Curve::Bls, 1).public_key().hash()].map(|key| Account {
-            chain: ChainId::MAINNET,
-            key,
+    fn accounts() -> [Sought; 2] {
+        [key(), secret(Curve::Bls, 1).public_key().hash()].map(|key| Sought {
+            account: Account {
+                chain: ChainId::MAINNET,
+                key,
+            },
+            halted: false,
         })
     }
 
@@ -104,7 +108,7 @@ mod tests {
         assert!(due.is_due(&[one, other], now));
         // The look took its time.
         due.done(vec![one, other], Some(level(145)));
-        // A halted key is not looked for any more, which is no reason to look for the rest again.
+        // A key that is gone is no reason to look for the rest again.
         assert!(!due.is_due(&[other], now));
         for next in [150, 160, 170, 155, 165] {
             due.seen(level(next));
@@ -116,6 +120,24 @@ mod tests {
         due.lost();
         due.seen(level(176));
         assert!(due.is_due(&[one, other], now));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_looked_for_again_once_it_is_resumed_however_it_was_halted() {
+        let [one, _] = accounts();
+        let halted = Sought {
+            halted: true,
+            ..one
+        };
+        let now = Instant::now();
+        let mut due = Due::default();
+        // The look itself halted it.
+        due.done(vec![halted], Some(level(100)));
+        assert!(!due.is_due(&[halted], now));
+        assert!(due.is_due(&[one], now));
+        due.done(vec![one], Some(level(100)));
+        // Somebody else did.
+        assert!(due.is_due(&[halted], now));
     }
 
     #[tokio::test(start_paused = true)]

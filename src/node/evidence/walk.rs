@@ -11,6 +11,7 @@ use crate::node::block::{self, Header, Ours, Seen, Unreadable};
 use crate::node::judge::{Finding, Floors, Resume, Wanted};
 use crate::node::{Node, NodeError};
 use crate::settings::Chain;
+use crate::telemetry::Metrics;
 use crate::tezos::{ChainId, Curve, Level, Position, PublicKeyHash};
 
 /// Blocks that are looked at, the head included.
@@ -29,6 +30,7 @@ pub(super) struct Walk<'a> {
     pub(super) store: &'a dyn WatermarkStore,
     pub(super) chain: &'a Chain,
     pub(super) config_name: &'a str,
+    pub(super) metrics: &'a Metrics,
 }
 
 /// What was looked at.
@@ -96,6 +98,8 @@ impl Walk<'_> {
     pub(super) async fn look(&self) -> Result<Looked, NotLooked> {
         let begun = Instant::now();
         let head = self.header("head").await?;
+        // The walk may take longer than blocks do.
+        let age_seconds = crate::time::now().duration_since(head.at).as_secs_f64();
         let (mut block, mut lowest) = (head.clone(), head.level);
         let mut unread = 0_usize;
         for done in 1..=LEVELS {
@@ -115,14 +119,13 @@ impl Walk<'_> {
                 block = self.before(&block).await?;
             }
         }
-        self.assess(&head, unread)?;
+        self.assess(age_seconds, unread)?;
         let head = head.level;
         Ok(Looked { head, lowest })
     }
 
-    /// Whether what was read is the present and the whole of it.
-    fn assess(&self, head: &Header, count: usize) -> Result<(), NotLooked> {
-        let age_seconds = crate::time::now().duration_since(head.at).as_secs_f64();
+    /// Whether what was read is the present, by the age of the head when it was read, and the whole of it.
+    fn assess(&self, age_seconds: f64, count: usize) -> Result<(), NotLooked> {
         let most_seconds = self.chain.block_time.saturating_mul(2).as_secs_f64();
         let url = self.url();
         if age_seconds > most_seconds {
@@ -196,8 +199,8 @@ impl Walk<'_> {
         floors(self.store, self.chain.id).keys().collect()
     }
 
-    /// Halts each key of which something was seen above its floor. The floors are read now, after the block
-    /// was: what this proxy has signed since is below them.
+    /// Halts each key of which something was seen above its floor, and raises its floors to that. The floors are
+    /// read now, after the block was: what this proxy has signed since is below them.
     async fn judge(&self, seen: Vec<Seen>, head: Level) -> Result<(), NotLooked> {
         if seen.is_empty() {
             return Ok(());
@@ -210,34 +213,43 @@ impl Walk<'_> {
         let floors = floors(self.store, self.chain.id);
         for finding in floors.judge(seen) {
             let key = finding.seen.key;
-            self.halt(&floors, key, finding.sentence(resume)).await?;
+            let sentence = finding.sentence(resume);
+            self.halt(&floors, key, &finding, sentence).await?;
             if key.curve() == Curve::Bls
                 && let Some(companion) = self.companion(&finding).await
             {
                 let sentence = finding.companion_sentence(companion, resume);
-                self.halt(&floors, companion, sentence).await?;
+                self.halt(&floors, companion, &finding, sentence).await?;
             }
         }
         Ok(())
     }
 
+    /// Halts `key`, if it is not yet, and raises its floors to what was signed, all or nothing.
     async fn halt(
         &self,
         floors: &Floors,
         key: PublicKeyHash,
+        finding: &Finding,
         reason: String,
     ) -> Result<(), StoreError> {
         let now = crate::time::now();
         let account = floors.account(key);
-        let halt = Halt::new(now, reason.clone());
-        let halted = self
-            .store
-            .amend(vec![Change::Halt { account, halt }], now)
-            .await;
+        let mut changes = floors.raises(key, &finding.signed);
+        let new = !floors.is_halted(key);
+        if new {
+            let halt = Halt::new(now, reason.clone());
+            changes.push(Change::Halt { account, halt });
+        }
+        let halted = self.store.amend(changes, now).await;
         let chain = account.chain;
         match &halted {
-            Ok(()) => {
+            Ok(()) if new => {
+                self.metrics.evidence_halts.inc();
                 tracing::error!(%key, %chain, reason, "key halted, the chain shows what this store never signed");
+            }
+            Ok(()) => {
+                tracing::warn!(%key, %chain, reason, "watermark of a halted key raised to what the chain shows");
             }
             Err(error) => {
                 tracing::error!(%key, %chain, reason, %error, "the chain shows what this store never signed, and the key cannot be halted");

@@ -1,7 +1,7 @@
 //! What is evidence, at every edge: floors, rounds, kinds, chains, stops and halts.
 
 use crate::fixture::{at, key, second, secret};
-use crate::guard::{Halt, Stream};
+use crate::guard::Halt;
 use crate::tezos::Curve;
 
 use super::ConsensusKind::{Attestation, Block, LegacyBlock, Preattestation};
@@ -84,7 +84,7 @@ fn a_key_of_nobody_here_or_of_another_chain_is_no_evidence() {
     assert!(floors().judge(vec![foreign]).is_empty());
     let elsewhere = ChainId::from_bytes([1; 4]);
     let floors = Floors::of(elsewhere, &reports(), |_| AccountState::default());
-    assert!(floors.accounts().is_empty());
+    assert!(floors.sought().is_empty());
     assert!(!is_evidence(&floors, Attestation, at(500, 0)));
 }
 
@@ -111,35 +111,56 @@ fn what_is_signed_elsewhere_above_a_stop_was_planned() {
 }
 
 #[test]
-fn a_halted_key_is_not_looked_for() {
+fn a_halted_key_is_looked_for_as_one_that_is_halted() {
     let halt = Some(Halt::new(second(1_000), "why".to_owned()));
-    let floors = floors_with(&AccountState {
+    let halted = floors_with(&AccountState {
         stop_at: None,
         halt,
     });
-    assert!(floors.accounts().is_empty());
-    assert!(!is_evidence(&floors, Attestation, at(500, 0)));
-    let level = at(500, 0).level;
-    let nothing = Wanted {
-        baker: false,
-        votes: false,
-    };
-    assert_eq!(floors.wanted(level), nothing);
+    for (floors, is_halted) in [(floors(), false), (halted, true)] {
+        let sought: Vec<_> = floors.sought().iter().map(|one| one.halted).collect();
+        assert_eq!(sought, [is_halted]);
+        let findings = floors.judge(vec![seen(Attestation, at(500, 0))]);
+        assert_eq!(findings[0].halted, is_halted);
+    }
 }
 
 #[test]
-fn of_several_the_highest_of_each_key_is_told() {
-    let findings = floors().judge(vec![
+fn of_several_the_highest_of_each_key_is_told_and_the_highest_of_each_kind_kept() {
+    let floors = floors();
+    let findings = floors.judge(vec![
         seen(Attestation, at(101, 0)),
+        seen(Attestation, at(102, 1)),
+        seen(Attestation, at(102, 0)),
         seen(Block, at(103, 1)),
-        seen(Preattestation, at(103, 0)),
-        seen(Attestation, at(90, 0)),
+        seen(Preattestation, at(90, 0)),
     ]);
     let [finding] = &findings[..] else {
         panic!("{findings:?}")
     };
     assert_eq!(finding.seen, seen(Block, at(103, 1)));
     assert_eq!(finding.floor, at(80, 1));
+    let signed = [(Block, at(103, 1)), (Attestation, at(102, 1))].into();
+    assert_eq!(finding.signed, signed);
+    let raise = |kind, floor| {
+        let stream = Stream {
+            chain: ChainId::MAINNET,
+            key: key(),
+            kind,
+        };
+        Change::Raise(Raise { stream, floor })
+    };
+    let mut expected: Vec<_> = signed
+        .into_iter()
+        .map(|(kind, floor)| raise(kind, floor))
+        .collect();
+    assert_eq!(floors.raises(key(), &finding.signed), expected);
+    // What has no watermark signs nothing, and gets none by this.
+    let more = [(LegacyBlock, at(103, 1)), (Block, at(103, 1))].into();
+    expected.retain(|change| *change == raise(Block, at(103, 1)));
+    assert_eq!(floors.raises(key(), &more), expected);
+    let stranger = secret(Curve::Bls, 1).public_key().hash();
+    assert_eq!(floors.raises(stranger, &more), []);
 }
 
 #[test]

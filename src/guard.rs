@@ -110,8 +110,10 @@ impl SigningGuard {
         }
         loop {
             return match self.store.claim(candidate, now).await {
-                Ok(Answer::Permit) => Ok(self.permit(candidate, None)),
-                Ok(Answer::InFlight { since }) => Ok(self.permit(candidate, Some(since))),
+                Ok(Answer::Permit) => Ok(Claim::Permitted(Permit::for_slot(candidate, None))),
+                Ok(Answer::InFlight { since }) => {
+                    Ok(Claim::Permitted(Permit::for_slot(candidate, Some(since))))
+                }
                 Ok(Answer::Recorded(record)) => Ok(Claim::Recorded(record)),
                 Ok(Answer::Refused(refusal)) => Err(refusal.into()),
                 // Neither yes nor no: the same again, until the store knows or the deadline passes.
@@ -126,14 +128,6 @@ impl SigningGuard {
                 ) => Err(error.into()),
             };
         }
-    }
-
-    fn permit(&self, candidate: Candidate, claimed_before: Option<Timestamp>) -> Claim {
-        let slot = candidate.slot;
-        let mut siblings = slot.siblings().into_iter();
-        let has_sibling = siblings
-            .any(|sibling| sibling.stream != slot.stream && self.store.lookup(&sibling).is_some());
-        Claim::Permitted(Permit::for_slot(candidate, claimed_before, has_sibling))
     }
 
     fn check_horizon(&self, slot: &Slot, now: Timestamp) -> Result<(), ClaimError> {
@@ -211,19 +205,28 @@ impl SigningGuard {
         self.store.raise(raises, now).await
     }
 
-    /// Stops signing with a key, durably, on evidence that somebody else signed for `slot`. Returns once nothing
-    /// more can be claimed or recorded for it; the claim of the slot itself ends, so that resuming the key
-    /// does not bring it back.
+    /// Stops signing with a key, durably, on evidence that somebody else signed for `slots` of it. Returns once
+    /// nothing more can be claimed or recorded for it; the claims of the slots themselves end, so that resuming the
+    /// key does not bring them back. An earlier halt stays.
     ///
     /// # Errors
     /// [`StoreError`]; the key is then not halted.
-    pub async fn halt(&self, slot: Slot, reason: String, now: Timestamp) -> Result<(), StoreError> {
-        let (account, halt) = (slot.stream.into(), Halt::new(now, reason));
-        let raise = Raise {
+    pub async fn halt(
+        &self,
+        account: Account,
+        slots: &[Slot],
+        reason: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let raises = slots.iter().map(|slot| Raise {
             stream: slot.stream,
             floor: slot.position,
-        };
-        let changes = vec![Change::Raise(raise), Change::Halt { account, halt }];
+        });
+        let mut changes: Vec<_> = raises.map(Change::Raise).collect();
+        if self.store.account(account).halt.is_none() {
+            let halt = Halt::new(now, reason);
+            changes.push(Change::Halt { account, halt });
+        }
         self.store.amend(changes, now).await
     }
 

@@ -83,7 +83,7 @@ pub struct Proxy {
     /// Look-ups of public keys under way.
     pub lookups: Lookups,
     /// Halts that are not durable yet.
-    pub due_halts: DueHalts,
+    pub due_halts: Arc<DueHalts>,
     /// Slots on which something is being decided.
     pub turns: Turns,
     /// Where decisions are noted.

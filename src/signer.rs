@@ -18,7 +18,7 @@ mod roster;
 mod seek;
 mod selection;
 
-pub use attempts::{Ask, AttemptError, Attempts, Sighting, Signed};
+pub use attempts::{Ask, AttemptError, Attempts, Lookout, Sighting, Signed};
 pub use cause::Cause;
 pub use client::{Answer, FailureClass, Outgoing, SendError, Sent};
 pub use health::{PathHealth, PathState, SignerState, Transition};

@@ -63,8 +63,14 @@ pub(super) async fn proxy(
     prober.start(tasks);
     let store = watched_and_noted(store, &metrics, &decisions, tasks);
     let (node_head, evidence) = watch_node(settings, &config_name, &store, &metrics, tasks);
-    let (attempts, sightings) =
-        Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), tasks.clone());
+    let due_halts = Arc::new(DueHalts::new(Arc::<NotedStore>::clone(&store) as _));
+    let lookout = Arc::<DueHalts>::clone(&due_halts) as _;
+    let attempts = Attempts::new(
+        Arc::clone(&roster),
+        Arc::clone(&metrics),
+        tasks.clone(),
+        lookout,
+    );
     let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
             store,
@@ -89,11 +95,11 @@ pub(super) async fn proxy(
         operations: operations.clone(),
         flights: Flights::default(),
         lookups: Lookups::default(),
-        due_halts: DueHalts::default(),
+        due_halts,
         turns: Turns::default(),
         decisions,
     });
-    let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), sightings, tasks.clone());
+    let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), tasks.clone());
     tasks.spawn("tripwire", tripwire);
     Ok((proxy, evidence))
 }

@@ -15,7 +15,6 @@ use super::watermark::Candidate;
 pub struct Permit {
     scope: Scope,
     claimed_before: Option<Timestamp>,
-    has_sibling: bool,
 }
 
 /// What a permit is for.
@@ -38,12 +37,10 @@ impl Permit {
     pub(in crate::guard) fn for_slot(
         candidate: Candidate,
         claimed_before: Option<Timestamp>,
-        has_sibling: bool,
     ) -> Self {
         Self {
             scope: Scope::Slot(candidate),
             claimed_before,
-            has_sibling,
         }
     }
 
@@ -55,7 +52,6 @@ impl Permit {
                 scheme,
             },
             claimed_before: None,
-            has_sibling: false,
         }
     }
 
@@ -63,13 +59,6 @@ impl Permit {
     #[must_use]
     pub fn claimed_before(&self) -> Option<Timestamp> {
         self.claimed_before
-    }
-
-    /// Whether other bytes were claimed for a slot that some signers take for the same as this one; see
-    /// [`super::Slot::siblings`].
-    #[must_use]
-    pub fn has_sibling(&self) -> bool {
-        self.has_sibling
     }
 
     /// What is permitted.

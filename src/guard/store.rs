@@ -197,4 +197,11 @@ pub trait WatermarkStore: fmt::Debug + Send + Sync {
     fn account(&self, account: Account) -> AccountState;
     /// All keys that are stopped or halted, sorted.
     fn accounts(&self) -> Vec<AccountReport>;
+    /// Whether this store gave a slot that some signers take for the same as `slot`, see [`Slot::siblings`], from
+    /// memory. Then their mark for it may be of our own making. Bytes leave only after memory shows their claim,
+    /// so a mark that we made is known by the time a signer speaks of it.
+    fn has_sibling(&self, slot: &Slot) -> bool {
+        let mut siblings = slot.siblings().into_iter();
+        siblings.any(|sibling| sibling.stream != slot.stream && self.lookup(&sibling).is_some())
+    }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::decision_log::Entry;
 use crate::guard::{
-    Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, StoreError, Stream,
+    Account, Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, StoreError, Stream,
 };
 use crate::signer::{Ask, AttemptError};
 use crate::telemetry::metrics::label;
@@ -284,6 +284,12 @@ async fn lead(
         tripwire::halt(proxy, sighting).await;
     }
     let signed = signed?;
+    if let Payload::Consensus(payload) = &work.payload {
+        let (chain, key) = (payload.chain, work.request.key);
+        // What another signer said meanwhile keeps this signature in.
+        let settled = tripwire::settle(proxy, Account { chain, key }).await;
+        settled.map_err(ProxyError::Record)?;
+    }
     let record = proxy
         .guard
         .record(permit, signed.signature, &signed.signer, now())

@@ -2,11 +2,13 @@
 
 mod authentication;
 mod decisions;
+mod halts;
 mod lookups;
 mod policies;
 mod responses;
 
 use crate::cache::Settings as CacheSettings;
+use crate::guard::WatermarkStore;
 use crate::settings::{Allow, Probe};
 use crate::store::{DirectoryLock, EmbeddedStore};
 use crate::tezos::{ChainId, ConsensusKind, PublicKeyHash};
@@ -25,16 +27,33 @@ fn proxy_over(
     bakers: Vec<crate::tezos::PublicKey>,
 ) -> (tempfile::TempDir, Proxy) {
     let folder = crate::fixture::folder();
-    let (tasks, metrics) = (Tasks::new(), Arc::new(Metrics::new()));
-    let chains = vec![mainnet()];
     let lock = DirectoryLock::acquire(folder.path()).unwrap();
     let store = Arc::new(EmbeddedStore::open(lock, None, |_| ()));
+    let proxy = proxy_with(store, folder.path(), signers, keys, bakers);
+    (folder, proxy)
+}
+
+/// The same over any store.
+fn proxy_with(
+    store: Arc<dyn WatermarkStore>,
+    folder: &std::path::Path,
+    signers: &[crate::settings::Signer],
+    keys: Vec<Key>,
+    bakers: Vec<crate::tezos::PublicKey>,
+) -> Proxy {
+    let (tasks, metrics) = (Tasks::new(), Arc::new(Metrics::new()));
+    let chains = vec![mainnet()];
+    let due_halts = Arc::new(DueHalts::new(Arc::clone(&store)));
+    let lookout = Arc::<DueHalts>::clone(&due_halts) as _;
     let (_, node) = tokio::sync::watch::channel(None);
     let roster = Arc::new(Roster::new(signers, &tasks, Arc::clone(&metrics)));
     let cache = Arc::new(MetadataCache::load(CacheSettings {
-        file: folder.path().join("metadata.json"),
+        file: folder.join("metadata.json"),
         keys: Vec::new(),
-        pinned: Vec::new(),
+        pinned: keys
+            .iter()
+            .filter_map(|key| key.public_key.clone())
+            .collect(),
         signers: vec!["home-a".to_owned()],
         bakers: Vec::new(),
     }));
@@ -44,9 +63,14 @@ fn proxy_over(
         timeout: Duration::from_millis(400),
     };
     let sink: Arc<MetadataCache> = Arc::clone(&cache);
-    let proxy = Proxy {
+    Proxy {
         guard: SigningGuard::new(store, chains.clone(), 1_000, node),
-        attempts: Attempts::new(Arc::clone(&roster), Arc::clone(&metrics), Tasks::new()).0,
+        attempts: Attempts::new(
+            Arc::clone(&roster),
+            Arc::clone(&metrics),
+            Tasks::new(),
+            lookout,
+        ),
         prober: Arc::new(Prober::new(
             Arc::clone(&roster),
             sink,
@@ -73,11 +97,10 @@ fn proxy_over(
         operations: tasks,
         flights: Flights::default(),
         lookups: Lookups::default(),
-        due_halts: DueHalts::default(),
+        due_halts,
         turns: Turns::default(),
         decisions: Arc::new(DecisionLog::kept()),
-    };
-    (folder, proxy)
+    }
 }
 
 fn mainnet() -> Chain {

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::guard::Permit;
@@ -30,11 +29,8 @@ use crate::telemetry::Metrics;
 use crate::tezos::{PublicKey, Signature};
 
 use super::roster::Roster;
-pub use foreign::Sighting;
+pub use foreign::{Lookout, Sighting};
 use operation::Operation;
-
-/// Sightings that may wait; one is enough to halt a key.
-const SIGHTINGS: usize = 64;
 
 /// What signers are asked, besides the permit.
 #[derive(Clone, Debug)]
@@ -93,27 +89,25 @@ pub struct Attempts {
     roster: Arc<Roster>,
     metrics: Arc<Metrics>,
     tasks: Tasks,
-    late_sightings: mpsc::Sender<Sighting>,
+    lookout: Arc<dyn Lookout>,
 }
 
 impl Attempts {
-    /// Attempts over the signers of `roster`; what outlives its operation runs in `tasks`.
-    ///
-    /// The channel gives what a signer said of other bytes when the operation had its signature already.
+    /// Attempts over the signers of `roster`; what outlives its operation runs in `tasks`. `lookout` is told what a
+    /// signer said of other bytes when the operation had its signature already.
     #[must_use]
     pub fn new(
         roster: Arc<Roster>,
         metrics: Arc<Metrics>,
         tasks: Tasks,
-    ) -> (Self, mpsc::Receiver<Sighting>) {
-        let (late_sightings, receiver) = mpsc::channel(SIGHTINGS);
-        let attempts = Self {
+        lookout: Arc<dyn Lookout>,
+    ) -> Self {
+        Self {
             roster,
             metrics,
             tasks,
-            late_sightings,
-        };
-        (attempts, receiver)
+            lookout,
+        }
     }
 
     /// Gets a signature over the permitted bytes. `unwanted` resolves when nobody waits for it any more;

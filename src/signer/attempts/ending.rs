@@ -67,8 +67,7 @@ impl Operation<'_> {
             metrics: Arc::clone(&self.attempts.metrics),
             running: std::mem::take(&mut self.running),
             alive: std::mem::take(&mut self.alive),
-            tripwire: self.tripwire,
-            late_sightings: self.attempts.late_sightings.clone(),
+            tripwire: self.tripwire.clone(),
         };
         if signed {
             let shutdown = self.attempts.tasks.shutdown();

@@ -1,11 +1,18 @@
 //! A signer that has signed other bytes for a slot that this store gave to ours: somebody else uses the key.
 //!
+//! Whether a mark of the signer can be of our own making is asked of the [`Lookout`] when the signer speaks, not when
+//! the slot was claimed: the slot that it confuses with this one may have been claimed since.
+//!
 //! Only the sentence that says so counts. A signer that is ahead ("below", "not above") or behind says
 //! nothing of the kind: it may have been used before a move, or missed what another signer got.
+
+use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::guard::{Permit, Scope, Slot};
+use crate::telemetry::Metrics;
 use crate::tezos::Position;
 
 use super::super::cause::Cause;
@@ -26,35 +33,57 @@ pub struct Sighting {
     pub at: Timestamp,
 }
 
+/// Who knows what was signed through this proxy, and is told what others signed.
+pub trait Lookout: fmt::Debug + Send + Sync {
+    /// Whether a signer's mark at `slot` may come from other bytes that this proxy sent itself.
+    fn may_be_ours(&self, slot: &Slot) -> bool;
+    /// A signer said it when its operation had a signature already. Keeps it before it returns; waits for nothing.
+    fn seen_late(&self, sighting: Sighting);
+}
+
 /// The slot whose refusals are looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tripwire {
     slot: Option<Slot>,
+    lookout: Arc<dyn Lookout>,
 }
 
 impl Tripwire {
-    pub(super) fn new(permit: &Permit) -> Self {
+    pub(super) fn new(permit: &Permit, lookout: Arc<dyn Lookout>) -> Self {
         let slot = match permit.scope() {
-            // With a sibling the signer may hold against these bytes what we sent it ourselves.
-            Scope::Slot(candidate) => (!permit.has_sibling()).then_some(candidate.slot),
+            Scope::Slot(candidate) => Some(candidate.slot),
             Scope::Unslotted { .. } => None,
         };
-        Self { slot }
+        Self { slot, lookout }
     }
 
-    /// What a failed attempt shows, if it shows that somebody else signs.
-    pub(super) fn sighting(self, signer: &str, failure: &Failure) -> Option<Sighting> {
+    /// What a failed attempt shows, if it shows that somebody else signs; that is counted.
+    pub(super) fn sighting(
+        &self,
+        signer: &str,
+        failure: &Failure,
+        metrics: &Metrics,
+    ) -> Option<Sighting> {
         let slot = self.slot?;
         let Cause::Refuses(words) = &failure.cause else {
             return None;
         };
         let Position { level, round } = slot.position;
-        names_other_bytes(words, level.get(), round.get()).then(|| Sighting {
+        if !names_other_bytes(words, level.get(), round.get()) || self.lookout.may_be_ours(&slot) {
+            return None;
+        }
+        metrics.foreign_signatures.inc();
+        Some(Sighting {
             slot,
             signer: signer.to_owned(),
             words: words.clone(),
             at: crate::time::now(),
         })
+    }
+
+    /// Tells what was seen after the operation had its signature.
+    pub(super) fn tell_late(&self, sighting: Sighting) {
+        self.lookout.seen_late(sighting);
     }
 }
 

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,7 @@ use super::super::cause::Cause;
 use super::super::health::Observation;
 use super::super::roster::Roster;
 use super::exchange::Failure;
-use super::foreign::{Sighting, Tripwire};
+use super::foreign::Tripwire;
 use super::running::Running;
 
 /// What is left of an operation.
@@ -29,7 +28,6 @@ pub(super) struct Losers {
     pub(super) running: JoinSet<(usize, Result<Signature, Failure>)>,
     pub(super) alive: HashMap<usize, Running>,
     pub(super) tripwire: Tripwire,
-    pub(super) late_sightings: mpsc::Sender<Sighting>,
 }
 
 impl Losers {
@@ -64,9 +62,9 @@ impl Losers {
                 self.roster.exonerated(&running.signer);
             }
             Err(failure) => {
-                if let Some(sighting) = self.tripwire.sighting(running.signer.name(), failure) {
-                    // Full: others are being halted now, and the next refusal says it again.
-                    drop(self.late_sightings.try_send(sighting));
+                let name = running.signer.name();
+                if let Some(sighting) = self.tripwire.sighting(name, failure, &self.metrics) {
+                    self.tripwire.tell_late(sighting);
                 }
                 // A device that does not repeat itself refuses what it signed on another path: no ill-health.
                 if !failure.blame.is_refusal() {

@@ -88,7 +88,7 @@ impl<'a> Operation<'a> {
             alive: HashMap::new(),
             tickets: HashMap::new(),
             tally: Tally::default(),
-            tripwire: Tripwire::new(permit),
+            tripwire: Tripwire::new(permit, Arc::clone(&attempts.lookout)),
             foreign: None,
             next_id: 0,
             next_start: Instant::now(),
@@ -303,7 +303,10 @@ impl<'a> Operation<'a> {
                 if failure.class == FailureClass::MaybeSent {
                     self.attempts.metrics.unreleased_signatures.inc();
                 }
-                self.foreign = self.tripwire.sighting(running.signer.name(), &failure);
+                let metrics = &self.attempts.metrics;
+                self.foreign = self
+                    .tripwire
+                    .sighting(running.signer.name(), &failure, metrics);
                 // The next one need not wait for the delay of one that is over.
                 self.next_start = Instant::now();
                 let cause = failure.cause.clone();

@@ -2,6 +2,7 @@
 
 mod answers;
 mod failover;
+mod foreign;
 mod limits;
 mod scripted;
 mod tally;
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 
 use crate::dev_signer::{Faults, Listen, Options, Running as DevSigner, keys_from_seed, start};
 use crate::fixture::{at, second};
-use crate::guard::{Candidate, Claim, Raise, SigningGuard, Slot, Stream};
+use crate::guard::{Candidate, Claim, Raise, SigningGuard, Slot, Stream, WatermarkStore as _};
 use crate::settings::{Path as PathSettings, Repeat, Signer as SignerSettings, SignerUrl};
 use crate::signer::health::{Observation, PathState};
 use crate::signer::roster::{Roster, Served, Signer};
@@ -21,6 +22,8 @@ use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::{ConsensusKind, Curve, Payload, PublicKey, Scheme, digest};
+
+use tokio::sync::mpsc;
 
 use super::exchange::Blame;
 use super::*;
@@ -109,10 +112,28 @@ fn signer(name: &str, paths: &[SocketAddr]) -> SignerSettings {
     }
 }
 
+/// Keeps what signers say late.
+#[derive(Debug)]
+struct Watcher {
+    store: Arc<EmbeddedStore>,
+    late: mpsc::UnboundedSender<Sighting>,
+}
+
+impl Lookout for Watcher {
+    fn may_be_ours(&self, slot: &Slot) -> bool {
+        self.store.has_sibling(slot)
+    }
+
+    fn seen_late(&self, sighting: Sighting) {
+        self.late.send(sighting).unwrap();
+    }
+}
+
 /// Attempts over some signers, and a guard that gives permits for them.
 struct World {
     attempts: Attempts,
     guard: SigningGuard,
+    late: mpsc::UnboundedReceiver<Sighting>,
     _folder: tempfile::TempDir,
     tasks: Tasks,
 }
@@ -127,12 +148,17 @@ impl World {
         }
         let folder = crate::fixture::folder();
         let lock = DirectoryLock::acquire(folder.path()).unwrap();
-        let store = EmbeddedStore::open(lock, None, |_| ());
+        let store = Arc::new(EmbeddedStore::open(lock, None, |_| ()));
+        let (told, late) = mpsc::unbounded_channel();
+        let lookout = Arc::new(Watcher {
+            store: Arc::clone(&store),
+            late: told,
+        });
         let (_, node) = tokio::sync::watch::channel(None);
-        let guard = SigningGuard::new(Arc::new(store), Vec::new(), 1_000, node);
+        let guard = SigningGuard::new(store, Vec::new(), 1_000, node);
         let mut raises = Vec::new();
         for key in keys() {
-            for kind in [ConsensusKind::Attestation, ConsensusKind::Block] {
+            for kind in ConsensusKind::ALL {
                 let stream = Stream {
                     key: key.public_key().hash(),
                     ..crate::fixture::stream(kind)
@@ -143,8 +169,9 @@ impl World {
         }
         guard.raise(raises, second(1_000)).await.unwrap();
         Self {
-            attempts: Attempts::new(roster, metrics, Tasks::new()).0,
+            attempts: Attempts::new(roster, metrics, Tasks::new(), lookout),
             guard,
+            late,
             _folder: folder,
             tasks,
         }

@@ -173,7 +173,12 @@ async fn a_signer_that_has_not_said_whether_it_demands_authentication_is_not_ask
         &tasks,
         Arc::new(Metrics::new()),
     );
-    let attempts = Attempts::new(Arc::new(silent), Arc::new(Metrics::new()), Tasks::new()).0;
+    let attempts = Attempts::new(
+        Arc::new(silent),
+        Arc::new(Metrics::new()),
+        Tasks::new(),
+        Arc::clone(&world.attempts.lookout),
+    );
     let bytes = crate::fixture::attestation(Curve::Ed25519, at(101, 0), 1);
     let permit = world.permit(Curve::Ed25519, &bytes).await;
     let ask = ask(Curve::Ed25519, &bytes, Duration::from_millis(200));

@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod claim;
 mod conclude;
 mod deadline;
 mod decided;

@@ -143,7 +143,7 @@ fn watched_and_noted(
     );
     tasks.spawn("store watch", watched);
     let decisions = Arc::clone(decisions);
-    Arc::new(NotedStore::new(store, move |changes| {
+    Arc::new(NotedStore::new(store, tasks, move |changes| {
         for change in changes {
             decisions.note(change);
         }

@@ -53,14 +53,19 @@ pub(super) fn nonsense(proxy: &Proxy, error: &ProxyError) {
     proxy.decisions.count(respond::outcome(error));
 }
 
-/// A slot was claimed, or was already by the same bytes.
-pub(super) fn claimed(proxy: &Proxy, asked: &Entry, again: bool) {
+/// A slot was claimed, or was already by the same bytes. Late means that its requester had been refused by then.
+pub(super) fn claimed(proxy: &Proxy, asked: &Entry, again: bool, late: bool) {
     let event = if again {
         Event::ClaimedAgain
     } else {
         Event::Claimed
     };
-    proxy.decisions.note(asked.becoming(event));
+    let entry = asked.becoming(event);
+    proxy.decisions.note(if late {
+        entry.because("it became durable after the request's deadline")
+    } else {
+        entry
+    });
 }
 
 /// No signature, after a slot was asked for.

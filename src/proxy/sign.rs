@@ -10,9 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::decision_log::Entry;
-use crate::guard::{
-    Account, Candidate, Claim, ClaimError, Permit, Record, Refusal, Slot, StoreError, Stream,
-};
+use crate::guard::{Account, Candidate, Claim, Record, Slot, StoreError, Stream};
 use crate::signer::{Ask, AttemptError};
 use crate::telemetry::metrics::label;
 use crate::tezos::{Curve, Digest, Payload, PublicKey, PublicKeyHash, Scheme, Signature, digest};
@@ -21,7 +19,7 @@ use crate::time::now;
 use super::conclude::conclude;
 use super::error::ProxyError;
 use super::flight::Flight;
-use super::{Proxy, auth, decided, learn, policy, respond, tripwire};
+use super::{Proxy, auth, claim, decided, learn, policy, respond, tripwire};
 
 /// How long after its deadline an operation may take to say how it ended; what takes longer is the disk.
 const GRACE: Duration = Duration::from_millis(250);
@@ -43,11 +41,11 @@ pub(super) struct Work {
     pub(super) request: SignRequest,
     pub(super) payload: Payload,
     pub(super) digest: Digest,
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     pub(super) begun: Instant,
     pub(super) deadline: Instant,
     /// The request as the decision log describes it.
-    asked: Entry,
+    pub(super) asked: Entry,
 }
 
 /// Work that may be done: the baker is who it must be.
@@ -59,7 +57,8 @@ struct Admitted {
 }
 
 impl Work {
-    fn candidate(&self) -> Option<Candidate> {
+    /// The slot that it asks for, if its payload has one.
+    pub(super) fn candidate(&self) -> Option<Candidate> {
         let Payload::Consensus(payload) = &self.payload else {
             return None;
         };
@@ -250,13 +249,13 @@ fn note_end(proxy: &Proxy, work: &Work, result: &Result<Record, ProxyError>, fli
 
 /// From claim to record, in a task that outlives the baker's connection.
 async fn lead(
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     work: &Work,
     public_key: PublicKey,
     authentication: Option<String>,
     flight: &Flight,
 ) -> Result<Record, ProxyError> {
-    let permit = match claim(proxy, work).await? {
+    let permit = match claim::claim(proxy, work).await? {
         Claim::Recorded(record) => return Ok(record),
         Claim::Permitted(permit) => permit,
     };
@@ -295,94 +294,6 @@ async fn lead(
         .record(permit, signed.signature, &signed.signer, now())
         .await;
     record.map_err(ProxyError::Record)
-}
-
-async fn claim(proxy: &Proxy, work: &Work) -> Result<Claim, ProxyError> {
-    let Some(candidate) = work.candidate() else {
-        let key = work.request.key;
-        let permit: Option<Permit> =
-            proxy
-                .guard
-                .unslotted(&work.payload, key, work.digest, work.scheme);
-        let refused = || ProxyError::Policy("this payload needs a claim".to_owned());
-        return permit.map(Claim::Permitted).ok_or_else(refused);
-    };
-    let claim = tokio::time::timeout_at(work.deadline, async {
-        let _turn = proxy.turns.take(candidate.slot).await;
-        let claim = match tripwire::settle(proxy, candidate.slot.stream.into()).await {
-            Ok(()) => proxy.guard.claim(candidate, now()).await,
-            Err(error) => Err(error.into()),
-        };
-        note_claim(proxy, work, claim)
-    });
-    claim.await.unwrap_or_else(|_| {
-        let waited = work.begun.elapsed().as_secs_f64();
-        let stalled = format!(
-            "the watermark store has not made the claim durable within {waited:.1}s; its disk stalls"
-        );
-        let cause = StoreError::Unavailable(stalled).into();
-        note_claim(proxy, work, Err(cause))
-    })
-}
-
-/// Notes the guard's decision, in the turn before anybody else may ask for the slot.
-fn note_claim(
-    proxy: &Proxy,
-    work: &Work,
-    claim: Result<Claim, ClaimError>,
-) -> Result<Claim, ProxyError> {
-    match claim {
-        Ok(Claim::Permitted(permit)) => {
-            decided::claimed(proxy, &work.asked, permit.claimed_before().is_some());
-            Ok(Claim::Permitted(permit))
-        }
-        // Noted by those who get it.
-        Ok(Claim::Recorded(record)) => Ok(Claim::Recorded(record)),
-        Err(cause) => {
-            let remedy = remedy(proxy, &cause);
-            let error = ProxyError::Claim { cause, remedy };
-            decided::refused(proxy, &work.asked, &error);
-            Err(error)
-        }
-    }
-}
-
-/// The command that lets a refused key sign, where there is one.
-fn remedy(proxy: &Proxy, cause: &ClaimError) -> String {
-    match cause {
-        ClaimError::Refused(Refusal::NoWatermark { chain, key, .. }) => {
-            let mounted = match proxy.guard.report().reason {
-                Some(reason) => format!(" ({reason})"),
-                None => String::new(),
-            };
-            format!(
-                "{mounted}; set one above everything ever signed with this key: signer-proxy watermark init \
-                 --config {} --key {key} --chain {chain} --level LEVEL (or --from-node URL)",
-                proxy.config_name
-            )
-        }
-        ClaimError::Refused(Refusal::Halted { slot, halt }) => {
-            let Stream { chain, key, .. } = slot.0.stream;
-            let resume = format!("--key {key} --chain {chain} --level ");
-            // What the chain showed is told together with the command and the level.
-            if halt.reason.contains(&resume) {
-                return String::new();
-            }
-            format!(
-                "; find out who else signs with this key and stop it, then: signer-proxy watermark resume \
-                 --config {} {resume}LEVEL",
-                proxy.config_name
-            )
-        }
-        ClaimError::Refused(
-            Refusal::BelowFloor { .. }
-            | Refusal::Conflict { .. }
-            | Refusal::Scheme { .. }
-            | Refusal::Stopped { .. },
-        )
-        | ClaimError::Store(_)
-        | ClaimError::TooFar(_) => String::new(),
-    }
 }
 
 fn scheme(curve: Curve, version: Option<u8>) -> Result<Scheme, ProxyError> {

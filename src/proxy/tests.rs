@@ -3,9 +3,11 @@
 mod authentication;
 mod decisions;
 mod halts;
+mod late;
 mod lookups;
 mod policies;
 mod responses;
+mod stubborn;
 
 use crate::cache::Settings as CacheSettings;
 use crate::guard::WatermarkStore;

@@ -173,11 +173,14 @@ impl Story {
         let said = match entry.event {
             Event::Claimed => {
                 self.claimed = entry.digest;
-                format!("{asked_by} for {bytes}: claimed")
+                format!("{asked_by} for {bytes}: claimed{}", why(entry))
             }
             Event::ClaimedAgain => {
                 self.claimed = entry.digest;
-                format!("{asked_by} for {bytes}: claimed before for the same bytes, not signed yet")
+                format!(
+                    "{asked_by} for {bytes}: claimed before for the same bytes, not signed yet{}",
+                    why(entry)
+                )
             }
             Event::Recorded => format!("signed by {signer} and kept; nobody waited any more"),
             Event::Released => format!("signed by {signer}, released to {to}"),

@@ -9,6 +9,7 @@ use crate::decision_log::{self, Entry, NotedStore};
 use crate::guard::Account;
 use crate::settings::Settings;
 use crate::store::{DirectoryLock, EmbeddedStore, LockError, Trust};
+use crate::task::Tasks;
 
 /// Asks the running proxy, or does it on the store if none runs.
 pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Reply, Failure> {
@@ -31,7 +32,9 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
     let store = EmbeddedStore::open_trusting(lock(settings)?, trust(settings), |_| {});
     let directory = settings.state.directory.clone();
     // The store holds the lock of the directory.
-    let store = NotedStore::new(Arc::new(store), move |changes| note(&directory, changes));
+    let store = NotedStore::new(Arc::new(store), &Tasks::new(), move |changes| {
+        note(&directory, changes);
+    });
     Ok(match command {
         Command::WatermarkInit { key, chain, level } => {
             control::init_watermark(&store, key, chain, level).await

@@ -24,6 +24,33 @@ pub(super) struct Ailment {
     pub(super) cure: Cure,
 }
 
+/// What nothing is known to cure needs a restart.
+impl From<String> for Ailment {
+    fn from(reason: String) -> Self {
+        let cure = Cure::Restart;
+        Self { reason, cure }
+    }
+}
+
+impl Ailment {
+    /// What an error of the database is, in its words.
+    pub(super) fn of_database(error: impl Into<redb::Error>) -> Self {
+        let error = error.into();
+        let full = is_full(&error);
+        Self::of_disk(error.to_string(), full)
+    }
+
+    /// What an error of a file is, in the words of `reason`.
+    pub(super) fn of_file(error: &io::Error, reason: String) -> Self {
+        Self::of_disk(reason, is_full_volume(error))
+    }
+
+    fn of_disk(reason: String, full: bool) -> Self {
+        let cure = if full { Cure::Space } else { Cure::Restart };
+        Self { reason, cure }
+    }
+}
+
 /// The ailment of a store, if it has one; shared by all who ask it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health(Arc<RwLock<Option<Ailment>>>);
@@ -70,6 +97,10 @@ pub(super) fn is_full(error: &redb::Error) -> bool {
     let redb::Error::Io(error) = error else {
         return false;
     };
+    is_full_volume(error)
+}
+
+fn is_full_volume(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded

@@ -28,6 +28,8 @@ pub(super) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 
 /// Writes all of a file that is new.
 pub(super) fn write(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    #[cfg(test)]
+    journal::space()?;
     file.write_all(bytes)?;
     note!(Write, bytes);
     Ok(())
@@ -64,7 +66,8 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
 /// What a thread called, for unit tests.
 #[cfg(test)]
 pub(super) mod journal {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
+    use std::io;
     use std::path::PathBuf;
 
     /// One call that succeeded. `Write` and `Sync` are about the file that was made last.
@@ -79,7 +82,20 @@ pub(super) mod journal {
     }
 
     thread_local! {
+        static FULL: Cell<bool> = const { Cell::new(false) };
         static TAKEN_DOWN: RefCell<Option<Vec<Call>>> = const { RefCell::new(None) };
+    }
+
+    /// Lets the disk be full for this thread: whatever it writes fails.
+    pub(in crate::store) fn set_full(is_full: bool) {
+        FULL.set(is_full);
+    }
+
+    pub(super) fn space() -> io::Result<()> {
+        if FULL.get() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     pub(super) fn note(call: Call) {

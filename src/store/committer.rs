@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::{Account, Answer, Book, Candidate, Change, Record, StoreError, Stream, Touched};
 
-use super::ailment::{Cure, Health, is_full};
+use super::ailment::{Ailment, Cure, Health, is_full};
 use super::contents::{Contents, Memory};
 use super::embedded::Loaded;
 use super::place::Place;
@@ -39,7 +39,7 @@ pub(super) enum Operation {
 }
 
 /// Opens the store's file anew, as a new process does.
-pub(super) type Reopen = Box<dyn Fn() -> Result<Loaded, String> + Send>;
+pub(super) type Reopen = Box<dyn Fn() -> Result<Loaded, Ailment> + Send>;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -208,7 +208,7 @@ impl Committer {
             ..
         } = match (self.reopen)() {
             Ok(loaded) => loaded,
-            Err(reason) => {
+            Err(Ailment { reason, .. }) => {
                 tracing::debug!(reason, "store not recovered yet");
                 return;
             }

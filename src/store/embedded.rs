@@ -6,12 +6,11 @@
 
 mod answers;
 mod disk;
+mod opening;
 pub(super) mod replace;
 mod vouching;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -19,22 +18,28 @@ use tokio::sync::{mpsc, oneshot};
 use crate::guard::StoreError;
 
 use super::ailment::{Ailment, Cure, Health};
-use super::committer::{Committer, OnCommit, Operation, QUEUE, Reopen, Reply, read, write};
+use super::committer::{OnCommit, Operation, Reply, read, write};
 use super::contents::Memory;
 use super::lock::DirectoryLock;
-use super::owner;
 use super::pulse::Pulse;
 use super::watch::Vitals;
 use super::witness::Keeper;
 pub(super) use disk::Loaded;
-use disk::create_file;
+use vouching::Purpose;
 pub use vouching::{Accepted, Trust};
 
 const STORE_FILE: &str = "watermarks.redb";
 
 /// The embedded store. Dropping it ends the committer after what is queued.
 pub struct EmbeddedStore {
+    /// Shared with a creation that goes on although nobody waits for it any more.
+    shared: Arc<Shared>,
+}
+
+/// All of a store.
+struct Shared {
     trust: Trust,
+    purpose: Purpose,
     memory: Memory,
     health: Health,
     pulse: Pulse,
@@ -43,13 +48,13 @@ pub struct EmbeddedStore {
     queue: RwLock<Option<mpsc::Sender<Operation>>>,
     /// Present once there is a store with a witness.
     keeper: RwLock<Option<Keeper>>,
-    /// One creation at a time; holds the committer's thread.
+    /// One opening at a time; holds the committer's thread.
     committer: Mutex<Option<JoinHandle<()>>>,
     on_commit: OnCommit,
     lock: DirectoryLock,
 }
 
-impl Drop for EmbeddedStore {
+impl Drop for Shared {
     fn drop(&mut self) {
         // The next process copies the file as soon as the directory is free, and must not do so
         // under the pen of this one. Waits for one commit at most.
@@ -69,7 +74,7 @@ impl Drop for EmbeddedStore {
 impl std::fmt::Debug for EmbeddedStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EmbeddedStore")
-            .field("directory", &self.lock.directory())
+            .field("directory", &self.shared.lock.directory())
             .finish_non_exhaustive()
     }
 }
@@ -78,8 +83,8 @@ impl EmbeddedStore {
     /// Opens the store in the locked directory. Blocking.
     ///
     /// `pin` is the lineage that the configuration demands. `on_commit` gets the length of every
-    /// durable commit in seconds. A damaged or foreign store opens as [`crate::guard::Condition::Refusing`], so that
-    /// metadata and the explanation stay available.
+    /// durable commit in seconds. A damaged or foreign store opens as [`crate::guard::Condition::Refusing`], so
+    /// that metadata and the explanation stay available.
     #[must_use]
     pub fn open(
         lock: DirectoryLock,
@@ -93,16 +98,27 @@ impl EmbeddedStore {
         Self::open_trusting(lock, trust, on_commit)
     }
 
-    /// As [`Self::open`], with everything that has to vouch for the store.
+    /// As [`Self::open`], with everything that has to vouch for the store. Brings its witness up to date.
     #[must_use]
     pub fn open_trusting(
         lock: DirectoryLock,
         trust: Trust,
         on_commit: impl Fn(f64) + Send + Sync + 'static,
     ) -> Self {
-        let store = Self {
+        Self::open_for(Purpose::Working, lock, trust, Arc::new(on_commit))
+    }
+
+    /// As [`Self::open_trusting`], for whoever changes nothing: the witness is read and never written.
+    #[must_use]
+    pub fn open_to_look(lock: DirectoryLock, trust: Trust) -> Self {
+        Self::open_for(Purpose::Looking, lock, trust, Arc::new(|_| ()))
+    }
+
+    fn open_for(purpose: Purpose, lock: DirectoryLock, trust: Trust, on_commit: OnCommit) -> Self {
+        let shared = Shared {
             lock,
             trust,
+            purpose,
             keeper: RwLock::new(None),
             memory: Arc::default(),
             health: Health::default(),
@@ -110,114 +126,40 @@ impl EmbeddedStore {
             lineage: RwLock::new(None),
             queue: RwLock::new(None),
             committer: Mutex::default(),
-            on_commit: Arc::new(on_commit),
+            on_commit,
         };
-        let mut committer = store.committer();
-        if let Err(reason) = store.load_if_any(&mut committer) {
-            store.health.fall_ill(reason, Cure::Restart);
-        }
-        drop(committer);
-        store
-    }
-
-    fn path(&self) -> PathBuf {
-        self.lock.directory().join(STORE_FILE)
-    }
-
-    fn committer(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.committer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn load_if_any(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
-        // A file that cannot be looked at is not an absent one.
-        match self.path().try_exists() {
-            Ok(false) => vouching::absent(&self.trust, self.lock.directory()),
-            Ok(true) => self.load(committer),
-            Err(error) => Err(format!(
-                "the watermark store {} cannot be read: {error}{}",
-                self.path().display(),
-                owner::remedy(&error, self.lock.directory())
-            )),
-        }
-    }
-
-    fn load(&self, committer: &mut Option<JoinHandle<()>>) -> Result<(), String> {
-        let mut loaded = disk::open_durably(&self.path(), self.lock.directory())?;
-        *write(&self.lineage) = Some(loaded.lineage.clone());
-        *write(&self.memory) = loaded.contents.clone();
-        vouching::check(&self.trust, &self.path(), &mut loaded)?;
-        write(&self.memory).commits = loaded.contents.commits;
-        let (path, directory) = (self.path(), self.lock.directory().to_owned());
-        let lineage = loaded.lineage.clone();
-        let reopen = move || {
-            let again = disk::open_durably(&path, &directory)?;
-            let same = again.lineage == lineage;
-            same.then_some(again)
-                .ok_or_else(|| "it is another store now".to_owned())
-        };
-        *committer = Some(self.start_committer(loaded, Box::new(reopen))?);
-        Ok(())
-    }
-
-    fn start_committer(&self, loaded: Loaded, reopen: Reopen) -> Result<JoinHandle<()>, String> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let mut places = loaded.places;
-        places.push(self.lock.place().clone());
-        let keeper = match &self.trust.witness {
-            Some(path) => Some(Keeper::start(
-                path.clone(),
-                loaded.lineage.clone(),
-                Arc::clone(&self.memory),
-                self.health.clone(),
-            )?),
-            None => None,
-        };
-        let committer = Committer {
-            witness: keeper.as_ref().map(Keeper::reminder),
-            database: Some(loaded.database),
-            in_doubt: None,
-            memory: Arc::clone(&self.memory),
-            health: self.health.clone(),
-            pulse: self.pulse.clone(),
-            places,
-            reopen,
-            on_commit: Arc::clone(&self.on_commit),
-        };
-        let thread = std::thread::Builder::new()
-            .name("watermark-committer".to_owned())
-            .spawn(move || {
-                // Half-applied state must never be read again: a panic here ends the process.
-                if catch_unwind(AssertUnwindSafe(|| committer.run(receiver))).is_err() {
-                    tracing::error!("committer panicked; ending the process");
-                    std::process::abort();
-                }
-            })
-            .map_err(|error| format!("cannot start the committer thread: {error}"))?;
-        *write(&self.keeper) = keeper;
-        *write(&self.queue) = Some(sender);
-        Ok(thread)
-    }
-
-    /// Creates the store file, unless there is one. Blocking.
-    fn create(&self) -> Result<(), StoreError> {
-        let mut committer = self.committer();
-        if read(&self.queue).is_some() {
-            return Ok(());
-        }
-        let failed = |error: String| {
-            StoreError::Unavailable(format!("cannot create {}: {error}", self.path().display()))
-        };
-        if let Some(reason) = self.health.reason() {
-            return Err(StoreError::Unavailable(reason));
-        }
-        create_file(&self.path()).map_err(failed)?;
-        self.load(&mut committer).map_err(StoreError::Unavailable)
+        shared.open_if_any();
+        let shared = Arc::new(shared);
+        Self { shared }
     }
 
     /// What the watch sees. Blocking.
     pub(super) fn vitals(&self) -> Vitals {
+        self.shared.vitals()
+    }
+
+    /// Lets the store look whether a full disk has space again, and whether its files are in place. Blocking:
+    /// a store that could not be opened for want of space is opened here.
+    pub(super) fn try_recover(&self) {
+        self.shared.try_recover();
+    }
+
+    /// Creates the store, unless there is one. Cancel-safe: a creation goes on, and the next one waits for it.
+    async fn create(&self) -> Result<(), StoreError> {
+        if read(&self.shared.queue).is_some() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let created = tokio::task::spawn_blocking(move || shared.create()).await;
+        created.unwrap_or_else(|_| {
+            let reason = "the store was not created: the process is ending, or that panicked";
+            Err(StoreError::Unknown(reason.to_owned()))
+        })
+    }
+}
+
+impl Shared {
+    fn vitals(&self) -> Vitals {
         let volume = nix::sys::statvfs::statvfs(self.lock.directory());
         let free = volume.map(|volume| {
             let blocks: u64 = volume.blocks_available();
@@ -232,9 +174,10 @@ impl EmbeddedStore {
         }
     }
 
-    /// Lets the committer look whether a full disk has space again, and whether its files are in place.
-    pub(super) fn try_recover(&self) {
-        if let Some(queue) = &*read(&self.queue) {
+    fn try_recover(&self) {
+        if self.has_no_space_to_open() {
+            self.open_if_any();
+        } else if let Some(queue) = &*read(&self.queue) {
             // A full queue means that the committer is busy enough to see for itself.
             drop(queue.try_send(Operation::Recover));
         }

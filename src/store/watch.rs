@@ -51,7 +51,10 @@ pub async fn watch(
         let look = {
             let store = Arc::clone(&store);
             // Asking a stalled volume can take as long as the stall.
-            tokio::task::spawn_blocking(move || store.vitals())
+            tokio::task::spawn_blocking(move || {
+                store.try_recover();
+                store.vitals()
+            })
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -60,7 +63,6 @@ pub async fn watch(
                 report(vitals);
             }
         }
-        store.try_recover();
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(PERIOD) => {}

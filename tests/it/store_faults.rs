@@ -88,6 +88,46 @@ async fn a_full_disk_stops_signing_and_space_brings_it_back_without_a_restart() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_at_the_start_costs_no_restart() {
+    let mut all = Direct::cold(&[&["--no-watermark"]], "", "").await;
+    all.proxy.init(all.signers[0].keys(), FLOOR).await;
+    let volume = all.proxy.start_on_full_volume("24m").await;
+    all.proxy.until_signers(&NAMES[..1], "up").await;
+    let key = all.key(Curve::Ed25519);
+    let bytes = attestation(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    let refusal = all.baker.sign(&key, &bytes).await.refusal(500);
+    assert!(refusal.starts_with("[store] "), "{refusal}");
+    assert!(refusal.contains("No space left on device"), "{refusal}");
+    assert!(refusal.contains("until there is space"), "{refusal}");
+    std::fs::remove_file(volume.join("filler")).unwrap();
+    all.proxy
+        .until("the store to be opened", |status| {
+            status["store"]["state"] == "ready"
+        })
+        .await;
+    assert_eq!(all.proxy.logged("store signs again").len(), 1);
+    all.baker.sign(&key, &bytes).await.signature();
+    all.assert_clean(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_only_read_write_no_witness() {
+    let all = Direct::cold(&[&["--no-watermark"]], "", "").await;
+    let other = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let witness = other.path().join("witness.json");
+    all.proxy.init(all.signers[0].keys(), FLOOR).await;
+    let config = std::fs::read_to_string(&all.proxy.config.file).unwrap();
+    let with = format!("[state]\nwitness = \"{}\"", witness.display());
+    std::fs::write(&all.proxy.config.file, config.replacen("[state]", &with, 1)).unwrap();
+    for words in [["watermark", "show"], ["watermark", "export"]] {
+        all.proxy.command(&words, &[]).await.ok();
+        assert!(!witness.exists(), "{words:?}");
+    }
+    all.proxy.init(all.signers[0].keys(), FLOOR + 1).await;
+    assert!(witness.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_moved_away_stops_signing_until_it_is_back() {
     let all = Direct::start(&[&[]]).await;
     let key = all.key(Curve::Ed25519);

@@ -29,7 +29,12 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
             )
         })?;
     }
-    let store = EmbeddedStore::open_trusting(lock(settings)?, trust(settings), |_| {});
+    let (lock, trust) = (lock(settings)?, trust(settings));
+    let store = if changes_something(&command) {
+        EmbeddedStore::open_trusting(lock, trust, |_| {})
+    } else {
+        EmbeddedStore::open_to_look(lock, trust)
+    };
     let directory = settings.state.directory.clone();
     // The store holds the lock of the directory.
     let store = NotedStore::new(Arc::new(store), &Tasks::new(), move |changes| {
@@ -84,6 +89,22 @@ pub(super) fn trust(settings: &Settings) -> Trust {
     Trust {
         lineage: settings.state.lineage.clone(),
         witness: settings.state.witness.clone(),
+    }
+}
+
+/// Whether the command changes the store, so that its witness has to follow.
+fn changes_something(command: &Command) -> bool {
+    match command {
+        Command::WatermarkInit { .. }
+        | Command::WatermarkImport { dry_run: false, .. }
+        | Command::WatermarkExport { seal: true }
+        | Command::WatermarkResume { .. }
+        | Command::WatermarkStopAt { .. } => true,
+        Command::Drain { .. }
+        | Command::Undrain { .. }
+        | Command::WatermarkExport { seal: false }
+        | Command::WatermarkImport { dry_run: true, .. }
+        | Command::WatermarkShow => false,
     }
 }
 

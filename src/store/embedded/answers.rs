@@ -20,13 +20,17 @@ impl WatermarkStore for EmbeddedStore {
                 // No store: no stream has a watermark, which `decide` says best.
                 return Book::default().claim(&candidate, now, &mut Touched::default());
             }
-            self.ask(|reply| Operation::Claim(candidate, now, reply))
+            self.shared
+                .ask(|reply| Operation::Claim(candidate, now, reply))
                 .await
         })
     }
 
     fn record(&self, candidate: Candidate, record: Record) -> StoreFuture<'_, Record> {
-        Box::pin(self.ask(move |reply| Operation::Record(candidate, record, reply)))
+        Box::pin(
+            self.shared
+                .ask(move |reply| Operation::Record(candidate, record, reply)),
+        )
     }
 
     fn amend(&self, changes: Vec<Change>, now: Timestamp) -> StoreFuture<'_, ()> {
@@ -35,18 +39,19 @@ impl WatermarkStore for EmbeddedStore {
                 .iter()
                 .any(|change| matches!(change, Change::Raise(_)))
             {
-                // Rare and short; the operator's command waits for it.
-                self.create()?;
+                // Rare; the operator's command waits for it.
+                self.create().await?;
             }
-            self.ask(move |reply| Operation::Amend(changes, now, reply))
+            self.shared
+                .ask(move |reply| Operation::Amend(changes, now, reply))
                 .await
         })
     }
 
     fn lookup(&self, slot: &Slot) -> Option<Row> {
         // A store that is not believed may have gone another way: its signatures may be second ones.
-        read(&self.queue).as_ref()?;
-        read(&self.memory)
+        read(&self.shared.queue).as_ref()?;
+        read(&self.shared.memory)
             .book
             .streams
             .get(&slot.stream)?
@@ -56,7 +61,7 @@ impl WatermarkStore for EmbeddedStore {
     }
 
     fn head(&self, chain: ChainId, key: PublicKeyHash) -> Option<Head> {
-        let memory = read(&self.memory);
+        let memory = read(&self.shared.memory);
         let of_key = || {
             memory
                 .book
@@ -72,11 +77,11 @@ impl WatermarkStore for EmbeddedStore {
 
     fn report(&self) -> StoreReport {
         let (sealed, sentence) = {
-            let memory = read(&self.memory);
+            let memory = read(&self.shared.memory);
             (memory.book.sealed, memory.book.seal_sentence())
         };
-        let reason = self.health.reason().or(sentence);
-        let condition = match (&reason, &*read(&self.queue)) {
+        let reason = self.shared.health.reason().or(sentence);
+        let condition = match (&reason, &*read(&self.shared.queue)) {
             (Some(_), _) => Condition::Refusing,
             (None, None) => Condition::Absent,
             (None, Some(_)) => Condition::Ready,
@@ -86,7 +91,7 @@ impl WatermarkStore for EmbeddedStore {
                 format!(
                     "there is no watermark store in {}; is its volume mounted? `signer-proxy watermark \
                      init` makes one",
-                    self.lock.directory().display()
+                    self.shared.lock.directory().display()
                 )
             })
         });
@@ -94,13 +99,13 @@ impl WatermarkStore for EmbeddedStore {
             kind: "embedded",
             condition,
             reason,
-            lineage: read(&self.lineage).clone(),
+            lineage: read(&self.shared.lineage).clone(),
             sealed,
         }
     }
 
     fn streams(&self) -> Vec<StreamReport> {
-        let memory = read(&self.memory);
+        let memory = read(&self.shared.memory);
         let mut streams: Vec<StreamReport> = memory
             .book
             .streams
@@ -122,7 +127,7 @@ impl WatermarkStore for EmbeddedStore {
     }
 
     fn account(&self, account: Account) -> AccountState {
-        let memory = read(&self.memory);
+        let memory = read(&self.shared.memory);
         memory
             .book
             .accounts
@@ -132,7 +137,7 @@ impl WatermarkStore for EmbeddedStore {
     }
 
     fn accounts(&self) -> Vec<AccountReport> {
-        let memory = read(&self.memory);
+        let memory = read(&self.shared.memory);
         let mut accounts: Vec<AccountReport> = memory
             .book
             .accounts

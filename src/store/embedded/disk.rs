@@ -12,6 +12,7 @@ use redb::backends::FileBackend;
 use crate::guard::Book;
 use crate::transfer::Document;
 
+use super::super::ailment::{Ailment, Cure};
 use super::super::contents::Contents;
 use super::super::place::Place;
 use super::super::tables::{self, FORMAT, Identity};
@@ -34,12 +35,18 @@ pub(in crate::store) struct Loaded {
 /// Copies the store's file, syncs it and its directory, and reads the copy; see [`file::rewrite`].
 ///
 /// # Errors
-/// What is wrong with the store, and what to do.
-pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Loaded, String> {
+/// What is wrong with the store, and what to do; a full volume is cured by space.
+pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Loaded, Ailment> {
     let damaged = |what: &str| {
-        format!(
+        Ailment::from(format!(
             "the watermark store {} cannot be used: {what}; replace it by one with \
              watermarks above everything ever signed, with `signer-proxy watermark reset --danger`",
+            path.display()
+        ))
+    };
+    let full = |what: &str| {
+        format!(
+            "the watermark store {} cannot be opened: {what}; nothing is signed until there is space",
             path.display()
         )
     };
@@ -47,17 +54,24 @@ pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Lo
         // Moving away a store that is only unreadable would be the way to a second signature.
         if error.kind() == std::io::ErrorKind::PermissionDenied {
             let remedy = owner::remedy(&error, directory);
-            format!(
+            return Ailment::from(format!(
                 "the watermark store {} cannot be read: {error}{remedy}",
                 path.display()
-            )
-        } else {
-            // The disk's trouble says nothing about the store: it is not to be replaced for that.
-            format!(
-                "the watermark store {} cannot be copied to be sure that it is on the disk: {error}; mend the \
-                 disk or make space, then restart",
-                path.display()
-            )
+            ));
+        }
+        // The disk's trouble says nothing about the store: it is not to be replaced for that.
+        let reason = format!(
+            "the watermark store {} cannot be copied to be sure that it is on the disk: {error}; mend the disk \
+             and restart",
+            path.display()
+        );
+        let ailment = Ailment::of_file(&error, reason);
+        match ailment.cure {
+            Cure::Space => Ailment {
+                reason: full(&error.to_string()),
+                ..ailment
+            },
+            Cure::Restart | Cure::Return => ailment,
         }
     })?;
     let place = Place::of(path).map_err(|error| damaged(&error.to_string()))?;
@@ -66,17 +80,25 @@ pub(in crate::store) fn open_durably(path: &Path, directory: &Path) -> Result<Lo
     let read = || read_file(path, save);
     let mut loaded = catch_unwind(AssertUnwindSafe(read))
         .map_err(|_| damaged("the database panicked on it"))?
-        .map_err(|reason| damaged(&reason))?;
+        .map_err(|ailment| match ailment.cure {
+            Cure::Space => Ailment {
+                reason: full(&ailment.reason),
+                ..ailment
+            },
+            Cure::Restart | Cure::Return => damaged(&ailment.reason),
+        })?;
     loaded.places.push(place);
     Ok(loaded)
 }
 
 /// Writes what an older store holds beside it, before its format changes.
-fn save_aside(directory: &Path, identity: &Identity, book: &Book) -> Result<(), String> {
+fn save_aside(directory: &Path, identity: &Identity, book: &Book) -> Result<(), Ailment> {
     let path = directory.join(format!("watermarks-format-{}.json", identity.format));
     let document = Document::of_book(&identity.lineage, book, crate::time::now());
-    file::write_durably(&path, document.to_text().as_bytes())
-        .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    file::write_durably(&path, document.to_text().as_bytes()).map_err(|error| {
+        let reason = format!("{} cannot be written: {error}", path.display());
+        Ailment::of_file(&error, reason)
+    })?;
     tracing::info!(
         from = identity.format,
         to = FORMAT,
@@ -90,31 +112,29 @@ fn save_aside(directory: &Path, identity: &Identity, book: &Book) -> Result<(), 
 /// file is brought to the present format.
 fn read_file(
     path: &Path,
-    before_migration: impl FnOnce(&Identity, &Book) -> Result<(), String>,
-) -> Result<Loaded, String> {
+    before_migration: impl FnOnce(&Identity, &Book) -> Result<(), Ailment>,
+) -> Result<Loaded, Ailment> {
     read_database(open(path)?, before_migration)
 }
 
 /// Opens the database without reading it.
-pub(super) fn open(path: &Path) -> Result<Database, String> {
+pub(super) fn open(path: &Path) -> Result<Database, Ailment> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES);
-    builder.open(path).map_err(|error| error.to_string())
+    builder.open(path).map_err(Ailment::of_database)
 }
 
 pub(super) fn read_database(
     mut database: Database,
-    before_migration: impl FnOnce(&Identity, &Book) -> Result<(), String>,
-) -> Result<Loaded, String> {
+    before_migration: impl FnOnce(&Identity, &Book) -> Result<(), Ailment>,
+) -> Result<Loaded, Ailment> {
     // Opening trusts the pages of a store that was closed in good order; a flipped bit would show as
     // a lower floor. What it can mend holds no data of ours.
-    database
-        .check_integrity()
-        .map_err(|error| error.to_string())?;
+    database.check_integrity().map_err(Ailment::of_database)?;
     let (identity, book) = tables::load(&database)?;
     if identity.format != FORMAT {
         before_migration(&identity, &book)?;
-        tables::initialise(&database, &identity.lineage).map_err(|error| error.to_string())?;
+        tables::initialise(&database, &identity.lineage).map_err(Ailment::of_database)?;
     }
     Ok(Loaded {
         database,

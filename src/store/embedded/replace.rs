@@ -15,6 +15,7 @@ use redb::backends::FileBackend;
 
 use crate::guard::{Book, Slot, Touched};
 
+use super::super::ailment::Ailment;
 use super::super::lock::DirectoryLock;
 use super::super::{calls, file, owner, tables};
 use super::disk::{new_lineage, open, read_database};
@@ -109,16 +110,16 @@ fn read_copy(copy: &Path, bytes: &[u8]) -> io::Result<Found> {
     let read = || {
         let database = open(copy)?;
         let loaded = read_database(database, |_, _| Ok(()))?;
-        Ok::<_, String>((loaded.lineage, loaded.contents.book))
+        Ok::<_, Ailment>((loaded.lineage, loaded.contents.book))
     };
     let read = catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err("the database panicked on it".to_owned()));
+        .unwrap_or_else(|_| Err("the database panicked on it".to_owned().into()));
     Ok(match read {
         Ok((lineage, book)) => Found::Whole {
             lineage,
             book: Box::new(book),
         },
-        Err(reason) => Found::Unreadable { reason },
+        Err(Ailment { reason, .. }) => Found::Unreadable { reason },
     })
 }
 
@@ -136,7 +137,8 @@ fn make(path: &Path, directory: &Path, lineage: &str, book: &Book) -> Result<Vec
     fill(&database, lineage, book).map_err(|error| failed(error.to_string()))?;
     drop(database);
     let bytes = std::fs::read(&made).map_err(|error| failed(error.to_string()))?;
-    let loaded = read_database(open(&made).map_err(failed)?, |_, _| Ok(())).map_err(failed)?;
+    let loaded = open(&made).and_then(|database| read_database(database, |_, _| Ok(())));
+    let loaded = loaded.map_err(|ailment| failed(ailment.reason))?;
     if loaded.contents.book != *book || loaded.lineage != lineage {
         return Err(failed("it does not hold what was written to it".to_owned()));
     }

@@ -7,6 +7,7 @@
 mod account;
 mod damage;
 mod device;
+mod full;
 mod group;
 mod identity;
 mod lives;
@@ -27,6 +28,7 @@ use crate::guard::{
 };
 use crate::tezos::ConsensusKind;
 
+use super::super::ailment::Ailment;
 use super::super::tables;
 use super::disk::{Loaded, read_database};
 use super::*;
@@ -46,14 +48,14 @@ fn open(folder: &tempfile::TempDir) -> EmbeddedStore {
 
 /// A store over a database that is not in the folder; only its lock is.
 fn open_over(folder: &tempfile::TempDir, database: Database) -> EmbeddedStore {
-    open_over_with(folder, database, || Err("still full".to_owned()))
+    open_over_with(folder, database, || Err("still full".to_owned().into()))
 }
 
 /// The same; `reopen` is asked after the disk was full.
 fn open_over_with(
     folder: &tempfile::TempDir,
     database: Database,
-    reopen: impl Fn() -> Result<Loaded, String> + Send + 'static,
+    reopen: impl Fn() -> Result<Loaded, Ailment> + Send + 'static,
 ) -> EmbeddedStore {
     let store = open(folder);
     begin(
@@ -68,11 +70,16 @@ fn open_over_with(
 fn begin(
     store: &EmbeddedStore,
     loaded: Loaded,
-    reopen: impl Fn() -> Result<Loaded, String> + Send + 'static,
+    reopen: impl Fn() -> Result<Loaded, Ailment> + Send + 'static,
 ) {
-    *write(&store.lineage) = Some(loaded.lineage.clone());
-    *write(&store.memory) = loaded.contents.clone();
-    *store.committer() = Some(store.start_committer(loaded, Box::new(reopen)).unwrap());
+    *write(&store.shared.lineage) = Some(loaded.lineage.clone());
+    *write(&store.shared.memory) = loaded.contents.clone();
+    *store.shared.committer() = Some(
+        store
+            .shared
+            .start_committer(loaded, Box::new(reopen))
+            .unwrap(),
+    );
 }
 
 /// What a database holds.

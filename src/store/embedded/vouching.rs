@@ -9,6 +9,7 @@ use crate::guard::{Account, Book, Change, Halt, Raise, Stream, Touched};
 use crate::tezos::{ConsensusKind, Level, Position};
 use crate::transfer::Document;
 
+use super::super::ailment::Ailment;
 use super::super::contents::Contents;
 use super::super::{file, tables, witness};
 use super::disk::{self, Loaded, create_file};
@@ -21,6 +22,15 @@ pub struct Trust {
     pub lineage: Option<String>,
     /// The witness that must not be ahead of it.
     pub witness: Option<PathBuf>,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To sign by it, or to change it: its witness follows.
+    Working,
+    /// To look at it: its witness stays as it is.
+    Looking,
 }
 
 /// A store that an operator accepted.
@@ -71,8 +81,14 @@ pub(super) fn absent(trust: &Trust, directory: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether the store may be believed. Writes its first witness.
-pub(super) fn check(trust: &Trust, store: &Path, loaded: &mut Loaded) -> Result<(), String> {
+/// Whether the store may be believed. To sign by it, its witness is brought up to date, or begun; to look at it,
+/// nothing is written.
+pub(super) fn check(
+    trust: &Trust,
+    store: &Path,
+    loaded: &mut Loaded,
+    purpose: Purpose,
+) -> Result<(), Ailment> {
     let Loaded {
         lineage,
         contents,
@@ -85,10 +101,11 @@ pub(super) fn check(trust: &Trust, store: &Path, loaded: &mut Loaded) -> Result<
     };
     let witness = witness::read(path)?;
     match witness::contradiction(path, witness.as_ref(), lineage, contents, *witnessed) {
-        Some(sentence) => Err(sentence),
+        Some(sentence) => Err(sentence.into()),
+        None if purpose == Purpose::Looking => Ok(()),
         None if *witnessed => {
             // The process before may have been killed between a commit and its witness.
-            if let Err(error) = write_witness(path, loaded) {
+            if let Err(Ailment { reason: error, .. }) = write_witness(path, loaded) {
                 tracing::error!(%error, "witness cannot be written; signing goes on without it");
             }
             Ok(())
@@ -109,20 +126,21 @@ fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
     }
 }
 
-fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), String> {
+fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), Ailment> {
     let document = witness::document(&loaded.lineage, &loaded.contents, crate::time::now());
     file::write_durably(path, document.to_text().as_bytes()).map_err(|error| {
-        format!(
+        let reason = format!(
             "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",
             path.display()
-        )
+        );
+        Ailment::of_file(&error, reason)
     })
 }
 
-fn begin_witness(path: &Path, loaded: &mut Loaded) -> Result<(), String> {
+fn begin_witness(path: &Path, loaded: &mut Loaded) -> Result<(), Ailment> {
     write_witness(path, loaded)?;
     let commits = loaded.contents.next();
-    tables::mark_witnessed(&loaded.database, commits).map_err(|error| error.to_string())?;
+    tables::mark_witnessed(&loaded.database, commits).map_err(Ailment::of_database)?;
     loaded.contents.commits = commits;
     Ok(())
 }
@@ -172,7 +190,8 @@ impl EmbeddedStore {
             trust.allows_a_new_store(lock.directory())?;
             create_file(&store)?;
         }
-        let mut loaded = disk::open_durably(&store, lock.directory())?;
+        let opened = disk::open_durably(&store, lock.directory());
+        let mut loaded = opened.map_err(|ailment| ailment.reason)?;
         check_pin(trust, &store, &loaded.lineage)?;
         let highest = loaded
             .contents
@@ -189,7 +208,7 @@ impl EmbeddedStore {
             ));
         }
         let accounts = raise_all(&mut loaded, witness.as_ref(), level, now)?;
-        begin_witness(path, &mut loaded)?;
+        begin_witness(path, &mut loaded).map_err(|ailment| ailment.reason)?;
         Ok(Accepted {
             lineage: loaded.lineage,
             accounts,

@@ -66,16 +66,28 @@ impl Proxy {
     /// The same, with the state directory on a volume of `size` that ends with the process; gives the
     /// path under which others see that volume.
     pub(crate) async fn start_on_volume(&mut self, size: &str) -> PathBuf {
-        const MOUNT: &str = "cp -a \"$1\" \"$1.copy\" && mount -t tmpfs -o size=\"$2\" volume \"$1\" && \
-            cp -a \"$1.copy/.\" \"$1\" && shift 2 && exec \"$@\"";
+        self.start_mounted(size, "true", "/readyz").await
+    }
+
+    /// The same, with a file `filler` that leaves no space at all; waits until it answers, not until it is ready.
+    pub(crate) async fn start_on_full_volume(&mut self, size: &str) -> PathBuf {
+        let fill = "! dd if=/dev/zero of=\"$1/filler\" bs=4k 2>/dev/null";
+        self.start_mounted(size, fill, "/livez").await
+    }
+
+    async fn start_mounted(&mut self, size: &str, then: &str, until_ok: &str) -> PathBuf {
+        let script = format!(
+            "cp -a \"$1\" \"$1.copy\" && mount -t tmpfs -o size=\"$2\" volume \"$1\" && \
+             cp -a \"$1.copy/.\" \"$1\" && {then} && shift 2 && exec \"$@\""
+        );
         let state = self.config.state.clone();
         let mut command = Command::new("unshare");
         command
-            .args(["--map-root-user", "--mount", "sh", "-c", MOUNT, "sh"])
+            .args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"])
             .arg(&state)
             .arg(size)
             .arg(EXECUTABLE);
-        self.start_by(command, "/readyz").await;
+        self.start_by(command, until_ok).await;
         let inside = format!("/proc/{}/root{}", self.process().id(), state.display());
         PathBuf::from(inside)
     }

@@ -70,7 +70,7 @@ fn of_claims_that_share_a_commit_the_first_wins_the_slot() {
     block_on(async {
         let store = open(&folder);
         raise_all(&store).await;
-        let queue = read(&store.queue).clone().unwrap();
+        let queue = read(&store.shared.queue).clone().unwrap();
         let mut answers = Vec::new();
         for name in [1, 2, 1, 3] {
             let (reply, answer) = oneshot::channel();
@@ -96,7 +96,7 @@ fn a_claim_whose_requester_left_stands() {
     block_on(async {
         let store = open(&folder);
         raise_all(&store).await;
-        let queue = read(&store.queue).clone().unwrap();
+        let queue = read(&store.shared.queue).clone().unwrap();
         let (reply, answer) = oneshot::channel();
         drop(answer);
         let operation = Operation::Claim(ask(at(101, 0), 1), second(1_000), reply);
@@ -119,7 +119,7 @@ fn a_dropped_store_has_written_what_was_queued_before_the_directory_is_free() {
             if round == 0 {
                 raise_all(&store).await;
             }
-            let queue = read(&store.queue).clone().unwrap();
+            let queue = read(&store.shared.queue).clone().unwrap();
             let (reply, _answer) = oneshot::channel();
             let operation = Operation::Claim(ask(at(level, 0), 1), second(1_000), reply);
             queue.send(operation).await.ok().unwrap();

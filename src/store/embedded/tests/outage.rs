@@ -106,7 +106,7 @@ fn a_failed_commit_fails_every_claim_that_shared_it() {
     block_on(async {
         let (device, store, ..) = working(&folder).await;
         device.set_fault(Fault::Sync(0));
-        let queue = read(&store.queue).clone().unwrap();
+        let queue = read(&store.shared.queue).clone().unwrap();
         let mut answers = Vec::new();
         for kind in KINDS {
             let (reply, answer) = oneshot::channel();
@@ -154,7 +154,7 @@ fn after_a_full_disk_the_store_comes_back_with_all_it_promised_once_there_is_spa
         // The committer does one thing after the other.
         let halt = crate::guard::Halt::new(second(1_000), String::new());
         let account = signed.slot.stream.into();
-        let queue = read(&store.queue).clone().unwrap();
+        let queue = read(&store.shared.queue).clone().unwrap();
         let (reply, answer) = oneshot::channel();
         let change = vec![Change::Halt { account, halt }, Change::Resume { account }];
         let operation = Operation::Amend(change, second(1_000), reply);
@@ -198,7 +198,7 @@ fn a_store_that_comes_back_with_less_than_it_promised_stays_refused() {
         );
         device.set_fault(Fault::Nothing);
         store.try_recover();
-        let queue = read(&store.queue).clone().unwrap();
+        let queue = read(&store.shared.queue).clone().unwrap();
         let (reply, answer) = oneshot::channel();
         let operation = Operation::Claim(ask(at(102, 0), 1), second(1_000), reply);
         queue.send(operation).await.ok().unwrap();

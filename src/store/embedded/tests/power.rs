@@ -57,7 +57,7 @@ async fn claim_together(
     store: &EmbeddedStore,
     candidates: Vec<Candidate>,
 ) -> Vec<(Candidate, Answer)> {
-    let queue = read(&store.queue).clone().unwrap();
+    let queue = read(&store.shared.queue).clone().unwrap();
     let mut waiting = Vec::new();
     for candidate in candidates {
         let (reply, answer) = oneshot::channel();

@@ -91,7 +91,8 @@ async fn a_witness_that_is_damaged_gone_or_older_is_written_anew() {
             _ => std::fs::write(home.witness(), &old).unwrap(),
         }
         let known = || witness::read(&home.witness()).ok().flatten();
-        let fresh = || known().is_some_and(|it| it.commits == Some(read(&store.memory).commits));
+        let fresh =
+            || known().is_some_and(|it| it.commits == Some(read(&store.shared.memory).commits));
         assert_eq!(
             store.claim(ask(at(level, 0), 1), second(1_000)).await,
             Ok(Answer::Permit)

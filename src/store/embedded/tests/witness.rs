@@ -1,6 +1,6 @@
 //! A store beside its witness: what it is believed, and how it is accepted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::fixture::{ask, at, record, second};
@@ -42,7 +42,7 @@ impl Home {
         EmbeddedStore::open_trusting(self.lock(), self.trust(), |_| ())
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join(STORE_FILE)
     }
 
@@ -178,7 +178,7 @@ async fn beside_a_witness_that_does_not_count_only_the_floors_are_compared() {
 async fn every_commit_is_counted_and_nothing_else() {
     let home = Home::new();
     let store = home.open();
-    let counted = |store: &EmbeddedStore| read(&store.memory).commits;
+    let counted = |store: &EmbeddedStore| read(&store.shared.memory).commits;
     raise_all(&store).await;
     // That it has a witness is one.
     assert_eq!(counted(&store), 2);
@@ -308,6 +308,27 @@ async fn what_a_killed_process_had_not_noted_is_in_the_witness_before_anything_i
     copy(&backup, &home.file());
     let reason = refusal(&home.open());
     assert!(reason.contains("has gone back"), "{reason}");
+}
+
+#[tokio::test]
+async fn looking_at_a_store_writes_no_witness() {
+    let home = Home::new();
+    raise_all(&open(&home.folder)).await;
+    let look = || EmbeddedStore::open_to_look(home.lock(), home.trust());
+    assert_eq!(look().streams().len(), KINDS.len());
+    assert!(!home.witness().exists());
+    // Nor was it made to say that it had one.
+    let store = home.open();
+    assert_eq!(store.report().condition, Condition::Ready);
+    let early = std::fs::read(home.witness()).unwrap();
+    assert_eq!(claim(&store, 101).await, Ok(Answer::Permit));
+    drop(store);
+    std::fs::write(home.witness(), &early).unwrap();
+    assert_eq!(look().report().condition, Condition::Ready);
+    assert_eq!(std::fs::read(home.witness()).unwrap(), early);
+    std::fs::remove_file(home.witness()).unwrap();
+    assert!(refusal(&look()).contains("is gone"));
+    assert!(!home.witness().exists());
 }
 
 #[tokio::test]

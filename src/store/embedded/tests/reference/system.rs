@@ -263,7 +263,7 @@ impl<const TROUBLE: bool> System<TROUBLE> {
             self.runtime
                 .block_on(store.amend(Vec::new(), second(1_000))),
         );
-        let queue = read(&store.queue).clone().unwrap();
+        let queue = read(&store.shared.queue).clone().unwrap();
         let (reply, answer) = oneshot::channel();
         self.runtime.block_on(async {
             let nothing = Operation::Amend(Vec::new(), second(1_000), reply);
@@ -274,7 +274,7 @@ impl<const TROUBLE: bool> System<TROUBLE> {
 
     /// What `world` expects, and whether memory is as it says.
     fn against(&self, world: &World) -> String {
-        let memory = world.memory.is(&read(&self.parts().0.memory).book);
+        let memory = world.memory.is(&read(&self.parts().0.shared.memory).book);
         let World { said, health, .. } = world;
         format!("{said:?}, {health:?}; memory is the same: {memory}")
     }
@@ -288,13 +288,13 @@ impl<const TROUBLE: bool> System<TROUBLE> {
             Condition::Refusing
         };
         world.said == *said
-            && world.memory.is(&read(&store.memory).book)
+            && world.memory.is(&read(&store.shared.memory).book)
             && store.report().condition == condition
     }
 }
 
 /// The disk as the next reader finds it: copied and synced, so all that is seen is safe.
-fn reopened(device: &Mutex<Device>) -> Result<Loaded, String> {
+fn reopened(device: &Mutex<Device>) -> Result<Loaded, Ailment> {
     let mut device = device.lock().unwrap();
     *device = Device::holding(device.bytes());
     let database = database_on(&device).map_err(|error| error.to_string())?;

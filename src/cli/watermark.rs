@@ -1,5 +1,6 @@
 //! `watermark ...`: through a running proxy, or on the store when none runs; `reset` only when none runs.
 
+mod accept;
 mod floor;
 mod reset;
 mod run;
@@ -12,9 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::config::Loaded;
 use crate::control::{Command, Reply};
-use crate::decision_log::{Entry, Event};
 use crate::settings::{Chain, Settings};
-use crate::store::EmbeddedStore;
 use crate::tezos::{ChainId, Level, PublicKeyHash};
 
 use super::{Failure, Outcome, code, load, print};
@@ -47,7 +46,7 @@ pub(super) enum Watermark {
     Resume(Resume),
     /// Accept a store that is behind, beside or without its witness, by raising all its watermarks. Only while no
     /// proxy runs.
-    Accept(Accept),
+    Accept(accept::Accept),
     /// The one way down: replace the store, with lower watermarks if need be. Only while no proxy runs.
     Reset(reset::Reset),
 }
@@ -87,19 +86,6 @@ pub(super) struct Resume {
     who: Who,
     #[command(flatten)]
     floor: Option<Floor>,
-}
-
-/// `watermark accept`
-#[derive(Debug, Args)]
-pub(super) struct Accept {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// The chain of the node; may be left out if the configuration has one only.
-    #[arg(long, value_name = "ID")]
-    chain: Option<ChainId>,
-    #[command(flatten)]
-    floor: Floor,
 }
 
 /// A key on a chain.
@@ -146,7 +132,7 @@ pub(super) async fn watermark(command: Watermark) -> Outcome {
             };
             done(execute(&settings, command).await?)
         }
-        Watermark::Accept(accepted) => accept(accepted).await,
+        Watermark::Accept(accepted) => accept::accept(accepted).await,
         Watermark::Reset(reset) => reset::reset(reset).await,
     }
 }
@@ -166,32 +152,6 @@ async fn initialise(init: Init) -> Outcome {
         level,
     };
     done(execute(&settings, command).await?)
-}
-
-async fn accept(accept: Accept) -> Outcome {
-    let Loaded { settings, .. } = load(&accept.config)?;
-    let chain = chain(&settings, accept.chain)?;
-    let lock = run::lock(&settings)?;
-    let level = floor_of(accept.floor, &chain).await?;
-    let trust = run::trust(&settings);
-    let accepted = EmbeddedStore::accept(&lock, &trust, level, crate::time::now())
-        .map_err(|reason| Failure::new(code::PROBLEM, reason))?;
-    let reason = format!("lineage {}", accepted.lineage);
-    let changes = accepted.accounts.iter().map(|account| {
-        let entry = Entry::of_account(*account, Event::Accepted, Some(level));
-        entry.because(&reason)
-    });
-    run::note(&settings.state.directory, changes.collect());
-    for account in &accepted.accounts {
-        print(&format!(
-            "{} on {}: nothing at or below level {level} will be signed\n",
-            account.key, account.chain
-        ))?;
-    }
-    print(&format!(
-        "lineage of the accepted store: {}\n",
-        accepted.lineage
-    ))
 }
 
 /// The chain that is meant.

@@ -313,7 +313,23 @@ async fn a_store_that_was_put_back_is_accepted_above_all_that_its_witness_knows(
     );
     all.proxy.stop().await;
     assert_eq!(all.proxy.command(&accept, &[]).await.code, Some(64));
-    all.proxy.command(&accept, &["--level", "1003"]).await.ok();
+    // The head of a node is above that level, or is not known.
+    let ahead = format!("[node]\nurl = \"{}\"\n[state]\n", node(1_004));
+    all.proxy.config.replace("[state]\n", &ahead);
+    let before = std::fs::read(store(&all.proxy)).unwrap();
+    let refused = all.proxy.command(&accept, &["--level", "1003"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for part in ["head of the chain, which is at 1004", "--below-head"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(std::fs::read(store(&all.proxy)).unwrap(), before);
+    let nobody = "[node]\nurl = \"http://127.0.0.1:1\"\n[state]\n";
+    all.proxy.config.replace(&ahead, nobody);
+    let done = all.proxy.command(&accept, &["--level", "1003"]).await.ok();
+    assert!(
+        done.stdout.contains("level 1003 was not compared with it"),
+        "{done:?}"
+    );
     all.proxy.start().await;
     all.proxy.until_signers(&["home-a"], "up").await;
     all.baker
@@ -325,4 +341,35 @@ async fn a_store_that_was_put_back_is_accepted_above_all_that_its_witness_knows(
         .await
         .signature();
     all.assert_clean(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_that_would_raise_the_keys_of_several_chains_must_say_of_which_one_it_is() {
+    let mut all = Direct::cold(&[&[]], "", "").await;
+    let witness = all.scene.file("witness.json");
+    let state = format!("[state]\nwitness = \"{}\"\n", witness.display());
+    let (mainnet, other) = ("NetXdQprcVkpaWU", "NetXxkAx4woPLyu");
+    let table = |id| format!("[[chain]]\nid = \"{id}\"\n");
+    let two = [table(mainnet), table(other), state.clone()].concat();
+    all.proxy.config.replace("[state]\n", &two);
+    let key = all.key(CURVE).hash().to_string();
+    for chain in [mainnet, other] {
+        let arguments = ["--key", &key, "--chain", chain, "--level", "1000"];
+        let init = ["watermark", "init"];
+        all.proxy.command(&init, &arguments).await.ok();
+    }
+    // The configuration has one chain only now, and the store has both.
+    let one = [table(mainnet), state].concat();
+    all.proxy.config.replace(&two, &one);
+    let before = std::fs::read(store(&all.proxy)).unwrap();
+    let accept = ["watermark", "accept"];
+    let refused = all.proxy.command(&accept, &["--level", "1003"]).await;
+    assert_eq!(refused.code, Some(64), "{refused:?}");
+    for part in ["--chain is needed", other, mainnet, "nothing was changed"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(std::fs::read(store(&all.proxy)).unwrap(), before);
+    let named = ["--level", "1003", "--chain", mainnet];
+    let done = all.proxy.command(&accept, &named).await.ok();
+    assert!(done.stdout.contains(&key), "{done:?}");
 }

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use crate::cli::{Failure, code};
-use crate::node::Node;
-use crate::settings::{Chain, SignerUrl};
+use crate::node::{INIT_MARGIN, Node};
+use crate::settings::{Chain, Settings, SignerUrl};
 use crate::task::Tasks;
 use crate::tezos::Level;
 
@@ -42,8 +42,47 @@ pub(super) async fn floor_of(floor: Floor, chain: &Chain) -> Result<Level, Failu
     }
 }
 
+/// A level beside the head of the configured node.
+#[derive(Debug)]
+pub(super) enum Beside {
+    /// No node is configured.
+    NoNode,
+    /// At or above the head.
+    Reaches,
+    /// Below the head, which is at this level: what lies between may have been signed.
+    Below(u32),
+    /// The head is not known, and why.
+    Unknown(String),
+}
+
+/// Compares `level` with the head of the configured node.
+pub(super) async fn beside_head(settings: &Settings, chain: &Chain, level: Level) -> Beside {
+    let Some(node) = &settings.node else {
+        return Beside::NoNode;
+    };
+    match from_node(&node.url, chain).await {
+        Err(error) => Beside::Unknown(error),
+        Ok(floor) => {
+            let head = floor.get().saturating_sub(INIT_MARGIN);
+            if level.get() < head {
+                Beside::Below(head)
+            } else {
+                Beside::Reaches
+            }
+        }
+    }
+}
+
+/// The sentence that refuses a level below the head, and names what goes on all the same.
+pub(super) fn below_sentence(level: Level, head: u32) -> String {
+    format!(
+        "level {level} lies below the head of the chain, which is at {head}: the key may have signed up to \
+         there; give a level of at least {head} (--below-head goes on all the same); nothing was changed"
+    )
+}
+
 /// The head of the node plus the margin; the error says why the node cannot be relied on.
-pub(super) async fn from_node(url: &SignerUrl, chain: &Chain) -> Result<Level, String> {
+async fn from_node(url: &SignerUrl, chain: &Chain) -> Result<Level, String> {
     let tasks = Tasks::new();
     let level = Node::new(url, &tasks)
         .floor_for_init(chain, crate::time::now())

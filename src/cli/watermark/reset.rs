@@ -10,13 +10,12 @@ use crate::cli::{Failure, Outcome, code, load, print};
 use crate::config::Loaded;
 use crate::decision_log::{Entry, Event};
 use crate::guard::{Account, Book, WatermarkStore as _};
-use crate::node::INIT_MARGIN;
 use crate::settings::{Chain, Settings};
 use crate::store::{DirectoryLock, EmbeddedStore, Found, Replaced, write_durably};
 use crate::tezos::{ChainId, Level, PublicKeyHash};
 use crate::transfer::{Document, begin_anew};
 
-use super::floor::{Floor, floor_of, from_node};
+use super::floor::{Beside, Floor, below_sentence, beside_head, floor_of};
 use super::{chain, run};
 
 /// What an operator gives for the lineage of a store that has none that can be read.
@@ -198,23 +197,14 @@ fn check_witness(settings: &Settings, chain: &Chain, level: Level) -> Result<(),
 }
 
 async fn check_head(settings: &Settings, chain: &Chain, level: Level) -> Result<(), Failure> {
-    let Some(node) = &settings.node else {
-        return Ok(());
-    };
-    let head = from_node(&node.url, chain).await.map_err(|error| {
-        problem(format!(
+    match beside_head(settings, chain, level).await {
+        Beside::NoNode | Beside::Reaches => Ok(()),
+        Beside::Below(head) => Err(problem(below_sentence(level, head))),
+        Beside::Unknown(error) => Err(problem(format!(
             "the head of the [node] is not known, so the level cannot be compared with it: {error}; nothing was \
              changed (--below-head goes on without)"
-        ))
-    })?;
-    let head = head.get().saturating_sub(INIT_MARGIN);
-    if level.get() < head {
-        return Err(problem(format!(
-            "level {level} lies below the head of the chain, which is at {head}: the key may have signed up to \
-             there; give a level of at least {head}; nothing was changed"
-        )));
+        ))),
     }
-    Ok(())
 }
 
 /// Writes what the store holds as a document beside it.

@@ -26,18 +26,18 @@ use super::*;
 #[derive(Debug)]
 pub(super) struct Stubborn {
     store: EmbeddedStore,
-    stubborn: AtomicBool,
+    refuses: AtomicBool,
     /// Whether claims, which are durable by then, are not answered.
     slow: watch::Sender<bool>,
-    /// Counts what was done.
-    done: watch::Sender<usize>,
+    /// Something was done.
+    done: watch::Sender<()>,
 }
 
 impl WatermarkStore for Stubborn {
     fn claim(&self, candidate: Candidate, now: Timestamp) -> StoreFuture<'_, Answer> {
         Box::pin(async move {
             let answer = self.store.claim(candidate, now).await;
-            self.done.send_modify(|done| *done += 1);
+            self.done.send_replace(());
             let mut slow = self.slow.subscribe();
             drop(slow.wait_for(|slow| !slow).await.unwrap());
             answer
@@ -47,13 +47,13 @@ impl WatermarkStore for Stubborn {
         self.store.record(candidate, record)
     }
     fn amend(&self, changes: Vec<Change>, now: Timestamp) -> StoreFuture<'_, ()> {
-        if self.stubborn.load(Ordering::Acquire) {
+        if self.refuses.load(Ordering::Acquire) {
             let full = StoreError::Unavailable("the disk is full".to_owned());
             return Box::pin(std::future::ready(Err(full)));
         }
         Box::pin(async move {
             let amended = self.store.amend(changes, now).await;
-            self.done.send_modify(|done| *done += 1);
+            self.done.send_replace(());
             amended
         })
     }
@@ -115,9 +115,9 @@ impl Scene {
         let lock = DirectoryLock::acquire(folder.path()).unwrap();
         let store = Arc::new(Stubborn {
             store: EmbeddedStore::open(lock, None, |_| ()),
-            stubborn: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
             slow: watch::Sender::new(false),
-            done: watch::Sender::new(0),
+            done: watch::Sender::new(()),
         });
         let keys = [1, 2].map(|nth| Key {
             public_key: Some(secret(Curve::Ed25519, nth).public_key().clone()),
@@ -171,7 +171,7 @@ impl Scene {
 
     /// The disk is full, or not any more.
     pub(super) fn set_stubborn(&self, stubborn: bool) {
-        self.store.stubborn.store(stubborn, Ordering::Release);
+        self.store.refuses.store(stubborn, Ordering::Release);
     }
 
     /// Asks for an attestation that does not come; whether it was claimed shows in the error.
@@ -210,7 +210,7 @@ impl Scene {
     /// Waits until something of the store is as it must be.
     pub(super) async fn until(&self, what: impl Fn(&Self) -> bool) {
         let mut done = self.store.done.subscribe();
-        let waiting = done.wait_for(|_| what(self));
+        let waiting = done.wait_for(|()| what(self));
         let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
         drop(waited.unwrap().unwrap());
     }

@@ -12,6 +12,7 @@ mod kept;
 mod model;
 mod properties;
 mod refusals;
+mod siblings;
 
 use crate::fixture::{at, second};
 use crate::settings::Chain;

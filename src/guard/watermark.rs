@@ -144,10 +144,8 @@ impl StreamState {
             record: None,
         };
         self.rows.insert(position, row);
-        if position > self.floor {
-            self.floor = position;
-            self.floor_at = now;
-        }
+        self.floor = self.floor.max(position);
+        self.floor_at = now;
         self.prune()
     }
 

@@ -159,6 +159,7 @@ fn told(changes: &[Change]) -> Vec<Entry> {
 mod tests {
     use std::pin::pin;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use tokio::sync::{Semaphore, mpsc};
 
@@ -303,7 +304,8 @@ mod tests {
         }
         assert!(noted.try_recv().is_err());
         slow.leave.add_permits(1);
-        let entries = noted.recv().await.unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(20), noted.recv()).await;
+        let entries = told.unwrap().unwrap();
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].event, Event::WatermarkRaised);
         assert_eq!(slow.streams().len(), 1);

@@ -3,11 +3,11 @@
 //! The input is the line as it would be without its hash, so that what lies behind the hash is reached; it is
 //! read as it came, too.
 
-use signer_proxy::decision_log::{Fault, Line, clean, parse};
+use signer_proxy::decision_log::{Fault, clean, parse};
 use signer_proxy::tezos::digest;
 
 pub(crate) fn check(input: &[u8]) {
-    let _: Result<Line, Fault> = parse(input);
+    drop(parse(input));
     let mut line = input.to_vec();
     line.extend(format!(",\"hash\":\"{}\"}}", digest(input)).into_bytes());
     match parse(&line) {
@@ -25,8 +25,7 @@ pub(crate) fn check(input: &[u8]) {
 
 /// Every byte counts. Which one is tried, the input says.
 fn one_byte_off(line: &[u8], input: &[u8]) {
-    let turn = digest(input).to_string();
-    let number = usize::from_str_radix(&turn[..8], 16).expect("hexadecimal digits");
+    let number = input.iter().fold(0, |sum, byte| sum + usize::from(*byte));
     let mut other = line.to_vec();
     other[number % line.len()] ^= 1 << (number % 8);
     assert!(

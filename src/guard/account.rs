@@ -41,8 +41,10 @@ impl Halt {
 
     /// A halt with its reason cut to what is kept, in one line.
     #[must_use]
-    pub fn new(at: Timestamp, reason: String) -> Self {
-        let mut reason = reason.replace(char::is_control, " ");
+    pub fn new(at: Timestamp, mut reason: String) -> Self {
+        if reason.contains(char::is_control) {
+            reason = reason.replace(char::is_control, " ");
+        }
         reason.truncate(reason.floor_char_boundary(Self::REASON_MAX));
         Self { at, reason }
     }

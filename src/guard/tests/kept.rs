@@ -9,6 +9,9 @@ fn level(level: u32) -> Level {
     at(level, 0).level
 }
 
+/// Takes something away.
+type Loss = fn(&mut Book);
+
 const ACCOUNT: fn() -> Account = || Account {
     chain: ChainId::MAINNET,
     key: key(),
@@ -62,7 +65,7 @@ fn a_book_keeps_itself_and_what_it_was() {
 
 #[test]
 fn whatever_a_book_has_lost_of_a_stream_is_seen() {
-    let lost: [(&str, fn(&mut Book)); 7] = [
+    let lost: [(&str, Loss); 7] = [
         ("the stream", |book| book.streams.clear()),
         ("the floor", |book| state(book).floor = at(101, 9)),
         ("a signature", |book| row(book, 101).record = None),

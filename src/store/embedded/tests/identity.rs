@@ -157,6 +157,39 @@ async fn a_store_that_came_to_be_after_the_start_is_not_written_over() {
 }
 
 #[tokio::test]
+async fn a_creation_that_nobody_waits_for_any_more_is_finished_all_the_same() {
+    let folder = crate::fixture::folder();
+    let floor = || vec![raise(KINDS[0], at(100, 0))];
+    let store = open(&folder);
+    tokio::select! {
+        biased;
+        raised = store.raise(floor(), second(1_000)) => panic!("a file was made without waiting: {raised:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(store.raise(floor(), second(1_000)).await, Ok(()));
+    let lineage = store.report().lineage;
+    drop(store);
+    assert_eq!(open(&folder).report().lineage, lineage);
+
+    // The directory is not free before that.
+    let folder = crate::fixture::folder();
+    let store = open(&folder);
+    tokio::select! {
+        biased;
+        raised = store.raise(floor(), second(1_000)) => panic!("a file was made without waiting: {raised:?}"),
+        () = std::future::ready(()) => {}
+    }
+    drop(store);
+    let lock = loop {
+        if let Ok(lock) = DirectoryLock::acquire(folder.path()) {
+            break lock;
+        }
+    };
+    let store = EmbeddedStore::open(lock, None, |_| ());
+    assert_eq!(store.report().condition, Condition::Ready);
+}
+
+#[tokio::test]
 async fn a_half_made_store_is_made_anew() {
     let folder = crate::fixture::folder();
     std::fs::write(folder.path().join("watermarks.redb.making"), "torn").unwrap();

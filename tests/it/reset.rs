@@ -344,7 +344,7 @@ async fn a_store_that_was_put_back_is_accepted_above_all_that_its_witness_knows(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_level_that_would_raise_the_keys_of_several_chains_must_say_of_which_one_it_is() {
+async fn an_accepted_level_is_of_one_chain_and_keys_on_others_are_halted_until_they_are_resumed() {
     let mut all = Direct::cold(&[&[]], "", "").await;
     let witness = all.scene.file("witness.json");
     let state = format!("[state]\nwitness = \"{}\"\n", witness.display());
@@ -361,15 +361,25 @@ async fn a_level_that_would_raise_the_keys_of_several_chains_must_say_of_which_o
     // The configuration has one chain only now, and the store has both.
     let one = [table(mainnet), state].concat();
     all.proxy.config.replace(&two, &one);
-    let before = std::fs::read(store(&all.proxy)).unwrap();
     let accept = ["watermark", "accept"];
-    let refused = all.proxy.command(&accept, &["--level", "1003"]).await;
-    assert_eq!(refused.code, Some(64), "{refused:?}");
-    for part in ["--chain is needed", other, mainnet, "nothing was changed"] {
-        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    let done = all.proxy.command(&accept, &["--level", "1003"]).await.ok();
+    for line in [
+        format!("{key} on {mainnet}: nothing at or below level 1003"),
+        format!("{key} on {other}: halted"),
+    ] {
+        assert!(done.stdout.contains(&line), "{line}: {done:?}");
     }
-    assert_eq!(std::fs::read(store(&all.proxy)).unwrap(), before);
-    let named = ["--level", "1003", "--chain", mainnet];
-    let done = all.proxy.command(&accept, &named).await.ok();
-    assert!(done.stdout.contains(&key), "{done:?}");
+    all.proxy.config.replace(&one, &two);
+    let show = || async {
+        let shown = all.proxy.command(&["watermark", "show"], &[]).await.ok();
+        shown.stdout
+    };
+    let halted = show().await;
+    assert!(halted.contains("says nothing of"), "{halted}");
+    let resume = ["--key", &key, "--chain", other, "--level", "1500"];
+    let resumed = all.proxy.command(&["watermark", "resume"], &resume).await;
+    resumed.ok();
+    let shown = show().await;
+    assert!(!shown.contains("says nothing of"), "{shown}");
+    assert!(shown.contains("1500") && shown.contains("1003"), "{shown}");
 }

@@ -1,9 +1,7 @@
 //! `watermark accept`: believe a store again that its witness contradicts, above a level. Only while no proxy runs.
 //!
-//! It never lowers a watermark. One level raises the keys of every chain that store and witness know, so with
-//! more than one chain the operator has to say for which one the level is meant.
+//! It never lowers a watermark. The level is of one chain; the keys of others are halted, each until it is resumed.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,10 +9,10 @@ use clap::Args;
 use crate::cli::{Failure, Outcome, code, load, print};
 use crate::config::Loaded;
 use crate::decision_log::{Entry, Event};
+use crate::guard::Account;
 use crate::settings::{Chain, Settings};
-use crate::store::{DirectoryLock, EmbeddedStore, Found};
+use crate::store::EmbeddedStore;
 use crate::tezos::{ChainId, Level};
-use crate::transfer::Document;
 
 use super::floor::{Beside, Floor, below_sentence, beside_head, floor_of};
 use super::{chain, run};
@@ -25,7 +23,7 @@ pub(in crate::cli) struct Accept {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The chain that the level is of; may be left out if configuration, store and witness have one only.
+    /// The chain that the level is of; may be left out if the configuration has one only.
     #[arg(long, value_name = "ID")]
     chain: Option<ChainId>,
     #[command(flatten)]
@@ -39,69 +37,39 @@ pub(super) async fn accept(accept: Accept) -> Outcome {
     let Loaded { settings, .. } = load(&accept.config)?;
     let chosen = chain(&settings, accept.chain)?;
     let lock = run::lock(&settings)?;
-    if accept.chain.is_none() {
-        check_alone(&settings, &lock, &chosen)?;
-    }
     let level = floor_of(accept.floor, &chosen).await?;
     if !accept.below_head {
         check_head(&settings, &chosen, level).await?;
     }
     let trust = run::trust(&settings);
-    let accepted = EmbeddedStore::accept(&lock, &trust, level, crate::time::now())
+    let accepted = EmbeddedStore::accept(&lock, &trust, chosen.id, level, crate::time::now())
         .map_err(|reason| Failure::new(code::PROBLEM, reason))?;
     let reason = format!("lineage {}", accepted.lineage);
-    let changes = accepted.accounts.iter().map(|account| {
+    let raised = accepted.accounts.iter().map(|account| {
         let entry = Entry::of_account(*account, Event::Accepted, Some(level));
         entry.because(&reason)
     });
-    run::note(&settings.state.directory, changes.collect());
+    let halted = accepted.halted.iter().map(|account| {
+        let entry = Entry::of_account(*account, Event::Halted, None);
+        entry.because(&format!("the store was accepted for chain {}", chosen.id))
+    });
+    run::note(&settings.state.directory, raised.chain(halted).collect());
     for account in &accepted.accounts {
         print(&format!(
             "{} on {}: nothing at or below level {level} will be signed\n",
             account.key, account.chain
         ))?;
     }
+    for Account { chain, key } in &accepted.halted {
+        print(&format!(
+            "{key} on {chain}: halted, the level says nothing of that chain; `signer-proxy watermark resume \
+             --key {key} --chain {chain} --level LEVEL` lets it sign again above LEVEL\n"
+        ))?;
+    }
     print(&format!(
         "lineage of the accepted store: {}\n",
         accepted.lineage
     ))
-}
-
-/// Refuses a level that does not say of which chain it is, where there are others.
-fn check_alone(settings: &Settings, lock: &DirectoryLock, chosen: &Chain) -> Result<(), Failure> {
-    let others: Vec<_> = known(settings, lock)?
-        .into_iter()
-        .filter(|chain| *chain != chosen.id)
-        .map(|chain| chain.to_string())
-        .collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "--chain is needed: store and witness know keys on {} beside {}, and the level raises them all; nothing \
-         was changed",
-        others.join(", "),
-        chosen.id
-    );
-    Err(Failure::new(code::USAGE, message))
-}
-
-/// The chains of all that the store and its witness know; what cannot be read is judged by the acceptance itself.
-fn known(settings: &Settings, lock: &DirectoryLock) -> Result<BTreeSet<ChainId>, Failure> {
-    let mut chains = BTreeSet::new();
-    match EmbeddedStore::inspect(lock).map_err(|error| Failure::new(code::IO, error))? {
-        Found::Absent | Found::Unreadable { .. } => {}
-        Found::Whole { book, .. } => {
-            chains.extend(book.streams.keys().map(|stream| stream.chain));
-        }
-    }
-    let text = settings.state.witness.as_ref().map(std::fs::read);
-    if let Some(Ok(text)) = text
-        && let Ok(witness) = Document::read("witness", &text)
-    {
-        chains.extend(witness.accounts.iter().map(|account| account.chain));
-    }
-    Ok(chains)
 }
 
 /// Refuses a level below the head of the configured node. A node that cannot be asked does not keep a lost store

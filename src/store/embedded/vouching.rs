@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::guard::{Account, Book, Change, Halt, Raise, Stream, Touched};
-use crate::tezos::{ConsensusKind, Level, Position};
+use crate::tezos::{ChainId, ConsensusKind, Level, Position};
 use crate::transfer::Document;
 
 use super::super::ailment::Ailment;
@@ -40,6 +40,8 @@ pub struct Accepted {
     pub lineage: String,
     /// The keys whose watermarks stand at least at the level that was given.
     pub accounts: Vec<Account>,
+    /// Keys on other chains, of which the level says nothing: halted until each is resumed.
+    pub halted: Vec<Account>,
 }
 
 impl Trust {
@@ -147,8 +149,9 @@ fn begin_witness(path: &Path, loaded: &mut Loaded) -> Result<(), Ailment> {
 
 impl EmbeddedStore {
     /// Accepts the store in the locked directory although it is below, beside or without its witness, by
-    /// raising every watermark that it or the witness knows to `level` at least, all rounds. Makes a store
-    /// where there is none and the witness knows one. Blocking; durable when it returns.
+    /// raising every watermark on `chain` that it or the witness knows to `level` at least, all rounds. Of
+    /// other chains a level says nothing: their keys are halted. Makes a store where there is none and the
+    /// witness knows one. Blocking; durable when it returns.
     ///
     /// # Errors
     /// A sentence. The store stands as it was, or with higher floors; it signs only once its witness
@@ -156,6 +159,7 @@ impl EmbeddedStore {
     pub fn accept(
         lock: &DirectoryLock,
         trust: &Trust,
+        chain: ChainId,
         level: Level,
         now: Timestamp,
     ) -> Result<Accepted, String> {
@@ -193,12 +197,10 @@ impl EmbeddedStore {
         let opened = disk::open_durably(&store, lock.directory());
         let mut loaded = opened.map_err(|ailment| ailment.reason)?;
         check_pin(trust, &store, &loaded.lineage)?;
-        let highest = loaded
-            .contents
-            .book
-            .streams
-            .values()
-            .map(|state| state.floor.level);
+        let streams = loaded.contents.book.streams.iter();
+        let highest = streams
+            .filter(|(stream, _)| stream.chain == chain)
+            .map(|(_, state)| state.floor.level);
         if let (None, Some(highest)) = (&witness, highest.max())
             && level < highest
         {
@@ -207,11 +209,13 @@ impl EmbeddedStore {
                  which the store itself holds; give a level above everything ever signed"
             ));
         }
-        let accounts = raise_all(&mut loaded, witness.as_ref(), level, now)?;
+        let known = raise_all(&mut loaded, witness.as_ref(), (chain, level), now)?;
         begin_witness(path, &mut loaded).map_err(|ailment| ailment.reason)?;
+        let (accounts, halted) = known.into_iter().partition(|known| known.chain == chain);
         Ok(Accepted {
             lineage: loaded.lineage,
             accounts,
+            halted,
         })
     }
 }
@@ -222,7 +226,7 @@ impl EmbeddedStore {
 fn raise_all(
     loaded: &mut Loaded,
     witness: Option<&Document>,
-    level: Level,
+    (chain, level): (ChainId, Level),
     now: Timestamp,
 ) -> Result<Vec<Account>, String> {
     let Contents { book, commits } = &mut loaded.contents;
@@ -257,15 +261,19 @@ fn raise_all(
     accounts.sort();
     accounts.dedup();
     let floor = Position::end_of_level(level);
-    for Account { chain, key } in &accounts {
-        changes.extend(ConsensusKind::ALL.map(|kind| {
-            let stream = Stream {
-                chain: *chain,
-                key: *key,
-                kind,
-            };
-            Change::Raise(Raise { stream, floor })
-        }));
+    for account in &accounts {
+        if account.chain == chain {
+            changes.extend(ConsensusKind::ALL.map(|kind| {
+                let Account { chain, key } = *account;
+                let stream = Stream { chain, key, kind };
+                Change::Raise(Raise { stream, floor })
+            }));
+        } else {
+            changes.push(Change::Halt {
+                account: *account,
+                halt: Halt::new(now, of_another_chain(*account, chain)),
+            });
+        }
     }
     for change in changes {
         Book::amend(book, change, now, &mut touched);
@@ -275,4 +283,13 @@ fn raise_all(
     tables::commit(&loaded.database, book, &touched, next).map_err(|error| error.to_string())?;
     *commits = next;
     Ok(accounts)
+}
+
+/// Why a key is halted by an acceptance that was about `chain`.
+fn of_another_chain(Account { chain: own, key }: Account, chain: ChainId) -> String {
+    format!(
+        "the watermark store was accepted with a level of chain {chain}, which says nothing of {own}; if this store \
+         is the right one there too, resume it with `signer-proxy watermark resume --config FILE --key {key} \
+         --chain {own} --level LEVEL`, above everything ever signed"
+    )
 }

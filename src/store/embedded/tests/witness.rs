@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::fixture::{ask, at, record, second};
+use crate::tezos::ChainId;
 use crate::transfer::Document;
 
 use super::super::super::witness as witness_file;
@@ -59,7 +60,13 @@ impl Home {
 
     fn accept(&self, level: u32) -> Result<Accepted, String> {
         let level = at(level, 0).level;
-        EmbeddedStore::accept(&self.lock(), &self.trust(), level, second(5_000))
+        EmbeddedStore::accept(
+            &self.lock(),
+            &self.trust(),
+            ChainId::MAINNET,
+            level,
+            second(5_000),
+        )
     }
 }
 
@@ -224,7 +231,8 @@ async fn a_lost_store_is_told_from_a_first_start_by_its_witness() {
         ..home.trust()
     };
     let level = at(200, 0).level;
-    let error = EmbeddedStore::accept(&home.lock(), &pinned, level, second(1)).unwrap_err();
+    let error = EmbeddedStore::accept(&home.lock(), &pinned, ChainId::MAINNET, level, second(1))
+        .unwrap_err();
     assert!(error.contains("state.lineage pins mine"), "{error}");
     assert!(!home.file().exists());
     let accepted = home.accept(200).unwrap();
@@ -350,6 +358,7 @@ async fn what_cannot_be_accepted_is_refused_and_left_alone() {
         witness: Some(home.other.path().join("none")),
     };
     let level = at(300, 0).level;
-    let error = EmbeddedStore::accept(&home.lock(), &pinned, level, second(1)).unwrap_err();
+    let error = EmbeddedStore::accept(&home.lock(), &pinned, ChainId::MAINNET, level, second(1))
+        .unwrap_err();
     assert!(error.contains("state.lineage demands other"), "{error}");
 }

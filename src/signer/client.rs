@@ -266,6 +266,7 @@ impl Client {
         let driver = self.tasks.spawn("signer connection", async move {
             // An idle connection would outlive everything else.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
                 // How a connection ends is seen by the request that uses it.
                 ended = driver => if let Err(error) = ended {

@@ -97,6 +97,7 @@ impl Prober {
             let shutdown = tasks.shutdown();
             tasks.spawn("probe", async move {
                 tokio::select! {
+                    biased;
                     () = shutdown.cancelled() => {}
                     () = prober.run(&signer, &path) => {}
                 }
@@ -158,7 +159,7 @@ impl Prober {
             };
             let until = begun.checked_add(pause).unwrap_or(begun);
             tokio::select! {
-                () = tokio::time::sleep_until(until) => return,
+                biased;
                 Some(Ok(reply)) = late.join_next(), if !late.is_empty() => {
                     let seen = self.take_in(signer, path, &reply);
                     if !matches!(seen.observation, Some(Observation::Miss(_))) {
@@ -170,6 +171,7 @@ impl Prober {
                         return;
                     }
                 }
+                () = tokio::time::sleep_until(until) => return,
             }
         }
     }

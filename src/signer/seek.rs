@@ -80,8 +80,9 @@ impl Prober {
                 .checked_add(PAUSE)
                 .map_or(until, |next| next.min(until));
             tokio::select! {
-                () = tokio::time::sleep_until(next) => {}
+                biased;
                 _ = board.changed() => {}
+                () = tokio::time::sleep_until(next) => {}
             }
             if Instant::now() >= until {
                 return self.verdict(key, denied);

@@ -3,7 +3,7 @@
 //! Their signatures are dropped unseen, never logged and never stored. That they came, and when, is kept:
 //! a signer that is only slower than usual is learnt to be slow, one that stays silent is unwell.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ pub(super) struct Losers {
     pub(super) roster: Arc<Roster>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) running: JoinSet<(usize, Result<Signature, Failure>)>,
-    pub(super) alive: HashMap<usize, Running>,
+    pub(super) alive: BTreeMap<usize, Running>,
     pub(super) tripwire: Tripwire,
 }
 
@@ -38,13 +38,14 @@ impl Losers {
                 return;
             };
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep_until(next) => self.give_up_overdue(Instant::now()),
                 joined = self.running.join_next() => match joined {
                     Some(Ok((id, result))) => self.ended(id, &result),
                     Some(Err(_)) => {}
                     None => return,
                 },
+                () = tokio::time::sleep_until(next) => self.give_up_overdue(Instant::now()),
             }
         }
     }

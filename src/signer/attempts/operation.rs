@@ -1,6 +1,6 @@
 //! One signing operation: which attempt starts when, and what its end means.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +48,8 @@ pub(super) struct Operation<'a> {
     block_delay: bool,
     pub(super) begun: Instant,
     pub(super) running: JoinSet<(usize, Result<Signature, Failure>)>,
-    pub(super) alive: HashMap<usize, Running>,
-    pub(super) tickets: HashMap<usize, Arc<OnceCell<Ticket>>>,
+    pub(super) alive: BTreeMap<usize, Running>,
+    pub(super) tickets: BTreeMap<usize, Arc<OnceCell<Ticket>>>,
     pub(super) tally: Tally,
     pub(super) tripwire: Tripwire,
     /// A signer signed other bytes: nobody is to sign these.
@@ -85,8 +85,8 @@ impl<'a> Operation<'a> {
             block_delay: block && !ask.deterministic,
             begun: Instant::now(),
             running: JoinSet::new(),
-            alive: HashMap::new(),
-            tickets: HashMap::new(),
+            alive: BTreeMap::new(),
+            tickets: BTreeMap::new(),
             tally: Tally::default(),
             tripwire: Tripwire::new(permit, Arc::clone(&attempts.lookout)),
             foreign: None,

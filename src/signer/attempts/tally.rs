@@ -1,6 +1,6 @@
 //! What one operation has tried so far, and what it may try next.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) enum Next {
 /// The tries of one operation.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    paths: HashMap<(usize, String), Tries>,
+    paths: BTreeMap<(usize, String), Tries>,
     refused: Vec<usize>,
     forwards: usize,
     unauthenticated: bool,

@@ -2,6 +2,7 @@
 //!
 //! Whoever waits for a change of state subscribes to the board; it is told after the state is in place.
 
+mod blame;
 mod path;
 mod signer;
 
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::settings::Signer as SignerSettings;
 use crate::task::Tasks;
@@ -165,10 +167,10 @@ impl Roster {
         }
     }
 
-    /// Takes in that the signer did not sign though asked: it failed, or was silent beyond its patience.
-    /// Its other answers do not make up for it; only a signature does.
-    pub fn signing_failed(&self, signer: &Signer, cause: Cause) {
-        if signer.blame(cause) {
+    /// Takes in that the signer did not sign though asked over `path`: it failed, or was silent beyond its
+    /// patience. Its other answers do not make up for it; only a signature does.
+    pub fn signing_failed(&self, signer: &Signer, path: &Path, cause: Cause) {
+        if signer.blame(path, cause) {
             self.refresh(signer);
             self.tell();
         }
@@ -186,7 +188,7 @@ impl Roster {
     /// Signers to ask for `key`, best first; see [`selection::order`].
     #[must_use]
     pub fn candidates(&self, key: PublicKeyHash, position: Option<Position>) -> Vec<Arc<Signer>> {
-        let now = crate::time::now();
+        let now = Instant::now();
         let views: Vec<_> = self
             .signers
             .iter()

@@ -154,9 +154,7 @@ impl Prober {
 /// Asks one signer over its paths, best first.
 async fn ask(signer: &Signer, key: PublicKeyHash) -> Said {
     let outgoing = Outgoing::get(format!("/keys/{key}"));
-    let mut paths: Vec<_> = signer.paths().iter().collect();
-    paths.sort_by_key(|path| path.state());
-    for path in paths {
+    for path in signer.paths_in_order() {
         if !has_room(path.client()) {
             continue;
         }
@@ -189,7 +187,7 @@ fn has_room(client: &Client) -> bool {
 }
 
 fn best_path(signer: &Signer) -> Option<&Arc<Path>> {
-    let usable = signer.paths().iter().min_by_key(|path| path.state())?;
+    let usable = *signer.paths_in_order().first()?;
     (usable.state() != PathState::Down).then_some(usable)
 }
 

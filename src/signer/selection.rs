@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::health::SignerState;
 
@@ -34,7 +34,7 @@ pub(super) struct View {
     /// Its state.
     pub(super) state: SignerState,
     /// Since when it has been in that state.
-    pub(super) entered: Timestamp,
+    pub(super) entered: Instant,
     /// Whether it has been down since start-up.
     pub(super) was_down: bool,
     /// Whether it has the key.
@@ -58,7 +58,7 @@ pub(super) fn order(
     active: Option<usize>,
     timing: Timing,
     hold_down: Duration,
-    now: Timestamp,
+    now: Instant,
 ) -> Vec<usize> {
     let mut usable: Vec<&View> = views
         .iter()
@@ -92,14 +92,8 @@ pub(super) fn order(
 }
 
 /// A signer that never failed needs no proof; one that came back must have been good for a while.
-fn proven(view: &View, hold_down: Duration, now: Timestamp) -> bool {
-    if !view.was_down {
-        return true;
-    }
-    let good_ms = now
-        .as_millisecond()
-        .saturating_sub(view.entered.as_millisecond());
-    u128::try_from(good_ms).is_ok_and(|ms| ms >= hold_down.as_millis())
+fn proven(view: &View, hold_down: Duration, now: Instant) -> bool {
+    !view.was_down || now.saturating_duration_since(view.entered) >= hold_down
 }
 
 #[cfg(test)]

@@ -108,6 +108,6 @@ impl Losers {
         let silent = Observation::Miss(Cause::Silent);
         self.roster.observe(&running.signer, &running.path, silent);
         self.roster
-            .signing_failed(&running.signer, Cause::Abandoned);
+            .signing_failed(&running.signer, &running.path, Cause::Abandoned);
     }
 }

@@ -317,10 +317,10 @@ impl<'a> Operation<'a> {
                         roster.observe(&running.signer, &running.path, miss);
                         // Its other answers may be well: then it is the signing that fails.
                         if failure.class == FailureClass::MaybeSent {
-                            roster.signing_failed(&running.signer, cause);
+                            roster.signing_failed(&running.signer, &running.path, cause);
                         }
                     }
-                    Blame::Signer => roster.signing_failed(&running.signer, cause),
+                    Blame::Signer => roster.signing_failed(&running.signer, &running.path, cause),
                     Blame::Unauthenticated => running.signer.note_demand(),
                     Blame::UnknownKey => roster.served(&running.signer, self.key, Served::Denied),
                 }

@@ -138,9 +138,7 @@ impl Tally {
         let mut down = None;
         let mut retry_at: Option<Instant> = None;
         for signer in candidates.iter().filter(|signer| !self.is_refused(signer)) {
-            let mut paths: Vec<&Arc<Path>> = signer.paths().iter().collect();
-            paths.sort_by_key(|path| path.state());
-            for path in paths {
+            for path in signer.paths_in_order() {
                 if busy(path) || path.is_barred() {
                     continue;
                 }

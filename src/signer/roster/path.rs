@@ -26,6 +26,7 @@ struct Seen {
 /// A path with its health and connections.
 #[derive(Debug)]
 pub struct Path {
+    index: usize,
     settings: PathSettings,
     client: Client,
     health: Mutex<PathHealth>,
@@ -35,8 +36,9 @@ pub struct Path {
 }
 
 impl Path {
-    pub(super) fn new(settings: PathSettings, tasks: &Tasks, now: Timestamp) -> Self {
+    pub(super) fn new(index: usize, settings: PathSettings, tasks: &Tasks, now: Timestamp) -> Self {
         Self {
+            index,
             client: Client::new(&settings, tasks.clone()),
             settings,
             health: Mutex::new(PathHealth::new(now)),
@@ -44,6 +46,12 @@ impl Path {
             revivals: AtomicU64::new(0),
             seen: Mutex::default(),
         }
+    }
+
+    /// Its position among the paths of its signer.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// Its name: a label.

@@ -18,9 +18,7 @@ use super::super::latency::{COLD, COLD_DEVICE, Latency};
 use super::super::queue::DeviceQueue;
 use super::super::selection::{HOLD_DOWN, Served, View};
 use super::Path;
-
-/// Signatures in a row that failed or were given up, and make a signer suspect.
-const FAILURES_TO_SUSPECT: usize = 2;
+use super::blame::Blame;
 
 /// A signature under way excuses missed probes at least this long.
 const LEAST_EXCUSE: Duration = Duration::from_millis(300);
@@ -30,16 +28,10 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Current {
     state: SignerState,
-    entered: Timestamp,
+    entered: Instant,
+    /// When that was, for people.
+    since: Timestamp,
     was_down: bool,
-}
-
-#[derive(Debug, Default)]
-struct Blame {
-    /// Signatures in a row that failed or were never given.
-    failures: usize,
-    cause: Option<Cause>,
-    last: Option<Timestamp>,
 }
 
 /// A signer.
@@ -92,7 +84,8 @@ impl Signer {
         let paths = settings
             .paths
             .iter()
-            .map(|path| Arc::new(Path::new(path.clone(), tasks, now)))
+            .enumerate()
+            .map(|(index, path)| Arc::new(Path::new(index, path.clone(), tasks, now)))
             .collect();
         let queue = Arc::new(DeviceQueue::new(
             settings.capacity,
@@ -100,7 +93,8 @@ impl Signer {
         ));
         let current = Current {
             state: SignerState::Unknown,
-            entered: now,
+            entered: Instant::now(),
+            since: now,
             was_down: false,
         };
         Self {
@@ -145,6 +139,14 @@ impl Signer {
         &self.paths
     }
 
+    /// Its paths in the order in which they are to be used: the best state first.
+    #[must_use]
+    pub fn paths_in_order(&self) -> Vec<&Arc<Path>> {
+        let mut paths: Vec<_> = self.paths.iter().collect();
+        paths.sort_by_key(|path| path.state());
+        paths
+    }
+
     /// Its state.
     #[must_use]
     pub fn state(&self) -> SignerState {
@@ -154,7 +156,7 @@ impl Signer {
     /// When its state began.
     #[must_use]
     pub fn entered(&self) -> Timestamp {
-        lock(&self.current).entered
+        lock(&self.current).since
     }
 
     /// Since when it is drained.
@@ -205,12 +207,9 @@ impl Signer {
         if let Some(since) = self.draining() {
             return Some(("drained by the operator".to_owned(), since));
         }
-        let blame = lock(&self.blame);
-        if let (true, Some(last)) = (blame.failures >= FAILURES_TO_SUSPECT, blame.last) {
-            let cause = blame.cause.as_ref().unwrap_or(&Cause::Abandoned);
+        if let Some((cause, last)) = lock(&self.blame).cause() {
             return Some((cause.to_string(), last));
         }
-        drop(blame);
         let best = self
             .paths
             .iter()
@@ -291,42 +290,29 @@ impl Signer {
         *lock(&self.draining) = since;
     }
 
-    /// Counts a signature that failed; true when that makes the signer suspect.
-    pub(super) fn blame(&self, cause: Cause) -> bool {
-        let mut blame = lock(&self.blame);
-        blame.failures = blame.failures.saturating_add(1);
-        blame.cause = Some(cause);
-        blame.last = Some(crate::time::now());
-        blame.failures == FAILURES_TO_SUSPECT
+    /// See [`Blame::add`].
+    pub(super) fn blame(&self, path: &Path, cause: Cause) -> bool {
+        let (at, now) = (Instant::now(), crate::time::now());
+        lock(&self.blame).add(path.index(), cause, at, now)
     }
 
-    /// A real signature came: nothing is held against the signer any more. True if something was.
+    /// See [`Blame::forgive`].
     pub(super) fn forgive(&self) -> bool {
-        std::mem::take(&mut *lock(&self.blame)).failures >= FAILURES_TO_SUSPECT
+        lock(&self.blame).forgive()
     }
 
-    /// A path has come back: it was the path that swallowed requests. What the signer itself answered
-    /// wrongly stays held against it.
+    /// See [`Blame::forgive_silence`].
     pub(super) fn forgive_silence(&self) {
-        let mut blame = lock(&self.blame);
-        if matches!(
-            blame.cause,
-            Some(Cause::Abandoned | Cause::Closed | Cause::Silent)
-        ) {
-            *blame = Blame::default();
-        }
+        lock(&self.blame).forgive_silence();
     }
 
-    fn is_blamed(&self, now: Timestamp) -> bool {
-        let blame = lock(&self.blame);
-        let recent = blame
-            .last
-            .is_some_and(|last| now.duration_since(last).as_secs_f64() < HOLD_DOWN.as_secs_f64());
-        blame.failures >= FAILURES_TO_SUSPECT && recent
+    fn is_blamed(&self, now: Instant) -> bool {
+        lock(&self.blame).stands(now, HOLD_DOWN)
     }
 
     /// Computes the state anew; gives (from, to, when the old one began) if it changed.
     pub(super) fn refresh(&self, now: Timestamp) -> Option<(SignerState, SignerState, Timestamp)> {
+        let at = Instant::now();
         let best = self
             .paths
             .iter()
@@ -335,7 +321,7 @@ impl Signer {
             .unwrap_or(PathState::Down);
         let state = match best {
             _ if self.draining().is_some() => SignerState::Draining,
-            PathState::Up | PathState::Suspect if self.is_blamed(now) => SignerState::Suspect,
+            PathState::Up | PathState::Suspect if self.is_blamed(at) => SignerState::Suspect,
             PathState::Up => SignerState::Up,
             PathState::Suspect => SignerState::Suspect,
             PathState::Unknown => SignerState::Unknown,
@@ -346,12 +332,13 @@ impl Signer {
             return None;
         }
         let from = std::mem::replace(&mut current.state, state);
-        let entered_before = std::mem::replace(&mut current.entered, now);
+        let since_before = std::mem::replace(&mut current.since, now);
+        current.entered = at;
         current.was_down |= state == SignerState::Down;
-        Some((from, state, entered_before))
+        Some((from, state, since_before))
     }
 
-    pub(super) fn view(&self, key: PublicKeyHash, now: Timestamp) -> View {
+    pub(super) fn view(&self, key: PublicKeyHash, now: Instant) -> View {
         // Blame ends by time; the state is computed anew where it is used.
         let current = lock(&self.current);
         let was_blamed = current.state == SignerState::Suspect && self.any_path_up();

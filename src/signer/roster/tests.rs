@@ -39,6 +39,11 @@ fn see(roster: &Roster, observation: Observation) {
     roster.observe(signer, &signer.paths()[0], observation);
 }
 
+fn fail(roster: &Roster, cause: Cause) {
+    let signer = &roster.signers()[0];
+    roster.signing_failed(signer, &signer.paths()[0], cause);
+}
+
 fn state(roster: &Roster) -> SignerState {
     roster.signers()[0].state()
 }
@@ -56,9 +61,9 @@ fn down_and_up_again(roster: &Roster) {
 #[test]
 fn two_failed_signatures_make_it_suspect_whatever_its_paths_say() {
     let roster = roster();
-    roster.signing_failed(&roster.signers()[0], Cause::WrongSignature);
+    fail(&roster, Cause::WrongSignature);
     assert_eq!(state(&roster), SignerState::Up);
-    roster.signing_failed(&roster.signers()[0], Cause::WrongSignature);
+    fail(&roster, Cause::WrongSignature);
     assert_eq!(state(&roster), SignerState::Suspect);
     see(&roster, Observation::Hit);
     assert_eq!(state(&roster), SignerState::Suspect);
@@ -71,7 +76,7 @@ fn a_signature_clears_it() {
     let roster = roster();
     let signer = &roster.signers()[0];
     for _ in 0..2 {
-        roster.signing_failed(signer, Cause::WrongSignature);
+        fail(&roster, Cause::WrongSignature);
     }
     let key = "tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb".parse().unwrap();
     roster.signed(signer, key, None);
@@ -83,7 +88,7 @@ fn a_signature_clears_it() {
 fn silence_is_forgiven_when_the_path_that_swallowed_it_has_come_back() {
     let roster = roster();
     for _ in 0..2 {
-        roster.signing_failed(&roster.signers()[0], Cause::Abandoned);
+        fail(&roster, Cause::Abandoned);
     }
     assert_eq!(state(&roster), SignerState::Suspect);
     down_and_up_again(&roster);
@@ -94,7 +99,7 @@ fn silence_is_forgiven_when_the_path_that_swallowed_it_has_come_back() {
 fn wrong_answers_are_not_forgiven_because_a_path_has_come_back() {
     let roster = roster();
     for _ in 0..2 {
-        roster.signing_failed(&roster.signers()[0], Cause::WrongSignature);
+        fail(&roster, Cause::WrongSignature);
     }
     down_and_up_again(&roster);
     assert_eq!(state(&roster), SignerState::Suspect);

@@ -2,6 +2,8 @@
 //!
 //! Secret keys are made from fixed seeds, so equal names give equal values in every test.
 
+mod store;
+
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
@@ -11,6 +13,8 @@ use crate::tezos::{
     ChainId, ConsensusKind, Curve, Digest, Level, Position, PublicKeyHash, Round, Scheme,
     SecretKey, Signature, digest,
 };
+
+pub(crate) use store::BookStore;
 
 /// The secret key number `nth` of a curve.
 pub(crate) fn secret(curve: Curve, nth: u8) -> SecretKey {

@@ -11,13 +11,12 @@ mod versions;
 use std::net::SocketAddr;
 
 use crate::dev_signer::{Faults, Listen, Options, Running as DevSigner, keys_from_seed, start};
-use crate::fixture::{at, second};
+use crate::fixture::{BookStore, at, second};
 use crate::guard::{Candidate, Claim, Raise, SigningGuard, Slot, Stream, WatermarkStore as _};
 use crate::settings::{Path as PathSettings, Repeat, Signer as SignerSettings, SignerUrl};
 use crate::signer::health::{Observation, PathState};
 use crate::signer::roster::{Roster, Served, Signer};
 use crate::signer::{Cause, FailureClass};
-use crate::store::{DirectoryLock, EmbeddedStore};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
@@ -115,7 +114,7 @@ fn signer(name: &str, paths: &[SocketAddr]) -> SignerSettings {
 /// Keeps what signers say late.
 #[derive(Debug)]
 struct Watcher {
-    store: Arc<EmbeddedStore>,
+    store: Arc<BookStore>,
     late: mpsc::UnboundedSender<Sighting>,
 }
 
@@ -134,7 +133,6 @@ struct World {
     attempts: Attempts,
     guard: SigningGuard,
     late: mpsc::UnboundedReceiver<Sighting>,
-    _folder: tempfile::TempDir,
     tasks: Tasks,
 }
 
@@ -146,9 +144,7 @@ impl World {
         for signer in roster.signers() {
             roster.spoken(signer, false);
         }
-        let folder = crate::fixture::folder();
-        let lock = DirectoryLock::acquire(folder.path()).unwrap();
-        let store = Arc::new(EmbeddedStore::open(lock, None, |_| ()));
+        let store = Arc::new(BookStore::default());
         let (told, late) = mpsc::unbounded_channel();
         let lookout = Arc::new(Watcher {
             store: Arc::clone(&store),
@@ -172,7 +168,6 @@ impl World {
             attempts: Attempts::new(roster, metrics, Tasks::new(), lookout),
             guard,
             late,
-            _folder: folder,
             tasks,
         }
     }

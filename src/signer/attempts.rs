@@ -15,6 +15,7 @@ mod losers;
 mod operation;
 mod running;
 mod tally;
+mod timing;
 
 use std::future::Future;
 use std::sync::Arc;

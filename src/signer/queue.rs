@@ -8,13 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::tezos::{ConsensusKind, Position};
+use crate::tezos::{ChainId, ConsensusKind, Position, PublicKeyHash};
 
 /// What a request asks the device for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A consensus payload.
-    Consensus(Position, ConsensusKind),
+    Consensus {
+        /// The chain and the key whose position it is.
+        account: (ChainId, PublicKeyHash),
+        /// Its level and round.
+        position: Position,
+        /// Its kind.
+        kind: ConsensusKind,
+    },
     /// Anything else.
     Other,
 }
@@ -119,7 +126,11 @@ impl DeviceQueue {
 /// The index of the one whose turn it is.
 fn next(waiting: &[Waiting], positions_must_not_fall: bool) -> Option<usize> {
     let order = |waiting: &Waiting| match waiting.place {
-        Place::Consensus(position, kind) => {
+        Place::Consensus {
+            account: _,
+            position,
+            kind,
+        } => {
             let level = i64::from(position.level.get());
             let round = i64::from(position.round.get());
             if positions_must_not_fall {

@@ -21,13 +21,11 @@ use super::exchange::{Blame, Exchange, Failure};
 use super::foreign::{Sighting, Tripwire};
 use super::running::{Held, Running};
 use super::tally::{Budget, Next, Tally};
+use super::timing;
 use super::{Ask, AttemptError, Attempts, Signed};
 
 /// Requests of one slot that may have reached a signer, at most.
 const MAX_FORWARDS: usize = 6;
-/// Before another *signer* is asked for a block whose key does not sign deterministically: a second
-/// signature over the same block may come to exist, which is safe but not wanted.
-const BLOCK_SIGNER_DELAY: Duration = Duration::from_millis(1_500);
 /// Pause between looks at an overdue attempt.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// No request lives this long.
@@ -62,14 +60,15 @@ impl<'a> Operation<'a> {
     pub(super) fn new(attempts: &'a Attempts, permit: &Permit, ask: &Ask) -> Self {
         let (place, position, once, block) = match permit.scope() {
             Scope::Slot(candidate) => {
-                let (position, kind) = (candidate.slot.position, candidate.slot.stream.kind);
+                let (position, stream) = (candidate.slot.position, candidate.slot.stream);
+                let kind = stream.kind;
                 let block = matches!(kind, ConsensusKind::Block | ConsensusKind::LegacyBlock);
-                (
-                    Place::Consensus(position, kind),
-                    Some(position),
-                    false,
-                    block,
-                )
+                let place = Place::Consensus {
+                    account: (stream.chain, stream.key),
+                    position,
+                    kind,
+                };
+                (place, Some(position), false, block)
             }
             Scope::Unslotted { .. } => (Place::Other, None, true, false),
         };
@@ -227,12 +226,8 @@ impl<'a> Operation<'a> {
             .alive
             .values()
             .any(|running| Arc::ptr_eq(&running.signer, signer));
-        if another && self.block_delay {
-            let first = self.alive.values().map(|running| running.begun).min();
-            let delayed = first.and_then(|begun| begun.checked_add(BLOCK_SIGNER_DELAY));
-            return delayed.map_or(self.next_start, |delayed| delayed.max(self.next_start));
-        }
-        self.next_start
+        let first = self.alive.values().map(|running| running.begun).min();
+        timing::start_of_next(self.next_start, first, another && self.block_delay)
     }
 
     fn start(&mut self, signer: Arc<Signer>, path: Arc<Path>, now: Instant) {
@@ -240,10 +235,8 @@ impl<'a> Operation<'a> {
             self.attempts.metrics.hedges.inc();
         }
         // Behind others in the queue, their signatures are part of what is usual.
-        let turns = u32::try_from(signer.queue().waiting())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        let delay = signer.usual_latency().saturating_mul(turns);
+        let usual = signer.usual_latency();
+        let delay = timing::delay(usual, timing::wait(usual, signer.queue().waiting()));
         self.next_start = now.checked_add(delay).unwrap_or(now);
         let id = self.next_id;
         self.next_id = id.saturating_add(1);

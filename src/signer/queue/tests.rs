@@ -86,12 +86,20 @@ impl Scene {
 
 const BUSY: Place = Place::Other;
 
+fn consensus(position: Position, kind: ConsensusKind) -> Place {
+    Place::Consensus {
+        account: (ChainId::MAINNET, crate::fixture::key()),
+        position,
+        kind,
+    }
+}
+
 fn vote(level: u32, round: u32) -> Place {
-    Place::Consensus(at(level, round), ConsensusKind::Attestation)
+    consensus(at(level, round), ConsensusKind::Attestation)
 }
 
 fn kind(level: u32, kind: ConsensusKind) -> Place {
-    Place::Consensus(at(level, 0), kind)
+    consensus(at(level, 0), kind)
 }
 
 /// A busy device with these waiting, in the order in which they came.

@@ -27,6 +27,8 @@ pub enum Cause {
     Silent,
     /// An HTTP status that says something is wrong.
     Status(u16, String),
+    /// Not asked any more: its time was over, or another had signed.
+    TooLate,
     /// No connection can be made, in the system's words.
     Unreachable(String),
     /// The public key shown is not the one of the key hash.
@@ -51,6 +53,7 @@ impl fmt::Display for Cause {
             Self::Silent => f.write_str("accepts but does not answer"),
             Self::Status(code, words) if words.is_empty() => write!(f, "answers status {code}"),
             Self::Status(code, words) => write!(f, "answers status {code}: {words}"),
+            Self::TooLate => f.write_str("was not asked any more"),
             Self::Unreachable(words) => write!(f, "cannot be reached ({words})"),
             Self::WrongKey(key) => write!(f, "shows a public key that does not hash to {key}"),
             Self::WrongSignature => f.write_str("gave a signature that does not verify"),

@@ -6,9 +6,9 @@
 //! timed out or failed is never used again. Requests are always built anew from typed parts.
 
 mod cause;
-mod connect;
+pub(in crate::signer) mod connect;
+mod gate;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use crate::settings::{Path as PathSettings, SignerUrl};
 use crate::task::Tasks;
 
 use super::cause::Cause;
+use connect::Connect;
+pub use gate::Gate;
 
 /// The largest answer that is read from a signer; an ML-DSA public key is under 4 KiB.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -108,22 +110,6 @@ pub struct Answer {
     pub headers: hyper::HeaderMap,
 }
 
-/// Set once bytes of a request may have left.
-#[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<AtomicBool>);
-
-impl Sent {
-    /// Whether bytes may have left.
-    #[must_use]
-    pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
 /// The connections of one path.
 #[derive(Debug)]
 pub struct Client {
@@ -134,6 +120,7 @@ pub struct Client {
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     tasks: Tasks,
+    connector: Arc<dyn Connect>,
 }
 
 #[derive(Debug)]
@@ -154,6 +141,15 @@ impl Client {
     /// A client without connections.
     #[must_use]
     pub fn new(settings: &PathSettings, tasks: Tasks) -> Self {
+        Self::over(settings, tasks, Arc::new(connect::System))
+    }
+
+    /// One whose connections `connector` makes.
+    pub(in crate::signer) fn over(
+        settings: &PathSettings,
+        tasks: Tasks,
+        connector: Arc<dyn Connect>,
+    ) -> Self {
         let authority = match &settings.url {
             SignerUrl::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             SignerUrl::Http { host, port } => format!("{host}:{port}"),
@@ -167,6 +163,7 @@ impl Client {
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             idle: Mutex::new(Vec::new()),
             tasks,
+            connector,
         }
     }
 
@@ -183,14 +180,15 @@ impl Client {
         self.slots.available_permits() == 0
     }
 
-    /// Sends one request and reads the whole answer. `sent` is set before the first byte may leave.
+    /// Sends one request and reads the whole answer. `gate` is passed before the first byte may leave; if
+    /// it is closed, none does.
     ///
     /// Has no time limit of its own besides connecting: the caller bounds it, and dropping the future
     /// closes the connection.
     ///
     /// # Errors
     /// [`SendError`] with class `NotSent` or `MaybeSent`.
-    pub async fn send(&self, outgoing: &Outgoing, sent: &Sent) -> Result<Answer, SendError> {
+    pub async fn send(&self, outgoing: &Outgoing, gate: &Gate) -> Result<Answer, SendError> {
         let slot = self
             .slots
             .acquire()
@@ -199,7 +197,7 @@ impl Client {
         // A pooled connection may die at the same moment; what was not written, or may be sent again,
         // goes to a fresh one.
         while let Some(connection) = self.take_idle() {
-            match self.exchange(connection, outgoing, sent).await {
+            match self.exchange(connection, outgoing, gate).await {
                 Err(Failed::NothingWritten) => {}
                 Err(Failed::Other(error)) if outgoing.again && error.cause == Cause::Closed => {
                     self.forget_idle();
@@ -209,7 +207,7 @@ impl Client {
             }
         }
         let connection = self.connect().await.map_err(not_sent)?;
-        let answer = match self.exchange(connection, outgoing, sent).await {
+        let answer = match self.exchange(connection, outgoing, gate).await {
             Ok(answer) => Ok(answer),
             Err(Failed::NothingWritten) => Err(not_sent(Cause::Closed)),
             Err(Failed::Other(error)) => Err(error),
@@ -253,7 +251,7 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Connection, Cause> {
-        let stream = tokio::time::timeout(CONNECT, connect::connect(&self.url))
+        let stream = tokio::time::timeout(CONNECT, self.connector.connect(&self.url))
             .await
             .map_err(|_| Cause::Unreachable("connecting timed out".to_owned()))?
             .map_err(|error| cause::of_connect(&error))?;
@@ -285,7 +283,7 @@ impl Client {
         &self,
         mut connection: Connection,
         outgoing: &Outgoing,
-        sent: &Sent,
+        gate: &Gate,
     ) -> Result<Answer, Failed> {
         if connection.sender.ready().await.is_err() {
             return Err(Failed::NothingWritten);
@@ -293,7 +291,9 @@ impl Client {
         let request = self
             .build(outgoing)
             .map_err(|cause| Failed::Other(not_sent(cause)))?;
-        sent.set();
+        if !gate.enter() {
+            return Err(Failed::Other(not_sent(Cause::TooLate)));
+        }
         let response = match connection.sender.try_send_request(request).await {
             Ok(response) => response,
             Err(mut error) => {
@@ -365,3 +365,6 @@ fn maybe_sent(cause: Cause) -> SendError {
         cause,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use crate::task::Tasks;
 use crate::tezos::{PublicKey, PublicKeyHash, wire};
 
 use super::cause::Cause;
-use super::client::{Outgoing, Sent};
+use super::client::{Gate, Outgoing};
 use super::health::Observation;
 use judge::{Reply, Seen};
 
@@ -250,8 +250,8 @@ async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue)
         ..Outgoing::get(target)
     };
     let begun = Instant::now();
-    let sent = Sent::default();
-    let answer = tokio::time::timeout(LATE, path.client().send(&outgoing, &sent)).await;
+    let gate = Gate::open();
+    let answer = tokio::time::timeout(LATE, path.client().send(&outgoing, &gate)).await;
     let answer = match answer {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(error.cause),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::tezos::{PublicKey, PublicKeyHash, Signature, wire};
 
-use super::client::{Client, Outgoing, Sent};
+use super::client::{Client, Gate, Outgoing};
 use super::health::PathState;
 use super::health::SignerState;
 use super::probe::Prober;
@@ -125,8 +125,8 @@ impl Prober {
             let Some(path) = best_path(&signer) else {
                 continue;
             };
-            let sent = Sent::default();
-            let answer = tokio::time::timeout_at(until, path.client().send(&outgoing, &sent)).await;
+            let gate = Gate::open();
+            let answer = tokio::time::timeout_at(until, path.client().send(&outgoing, &gate)).await;
             let words = match answer {
                 Err(_) => "accepts but does not answer".to_owned(),
                 Ok(Err(error)) => error.cause.to_string(),
@@ -159,10 +159,10 @@ async fn ask(signer: &Signer, key: PublicKeyHash) -> Said {
             continue;
         }
         // A silent path must not hide the next one; the caller bounds the whole.
-        let sent = Sent::default();
+        let gate = Gate::open();
         let answer = tokio::time::timeout(
             Duration::from_millis(700),
-            path.client().send(&outgoing, &sent),
+            path.client().send(&outgoing, &gate),
         );
         let Ok(Ok(answer)) = answer.await else {
             continue;

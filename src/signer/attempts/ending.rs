@@ -27,13 +27,13 @@ impl Operation<'_> {
             let Running {
                 signer,
                 path,
-                sent,
+                gate,
                 begun,
                 ..
             } = running;
             let ago = jiff::SignedDuration::try_from(begun.elapsed()).unwrap_or_default();
             let started = now.checked_sub(ago).unwrap_or(now);
-            let sentence = if sent.get() {
+            let sentence = if gate.is_sent() {
                 path.sentence(signer, &Cause::Silent, started)
             } else {
                 format!(
@@ -58,7 +58,7 @@ impl Operation<'_> {
     /// end tells a slow signer from a dead one. Without one they were silent for the whole deadline.
     pub(super) fn settle(&mut self, signed: bool) {
         self.tickets.clear();
-        self.alive.retain(|_, running| running.sent.get());
+        self.alive.retain(|_, running| running.gate.is_sent());
         if self.alive.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@ use crate::tezos::{PublicKey, PublicKeyHash, Scheme, Signature, verify, wire};
 use std::sync::Arc;
 
 use super::super::cause::Cause;
-use super::super::client::{Answer, FailureClass, Outgoing, SendError, Sent};
+use super::super::client::{Answer, FailureClass, Gate, Outgoing, SendError};
 use super::super::roster::{Path, Signer};
 use super::Ask;
 
@@ -81,7 +81,12 @@ impl Failure {
 
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
-        Self::ill(error.class, error.cause)
+        if error.cause == Cause::TooLate {
+            // The path was not even tried.
+            Self::new(error.class, error.cause)
+        } else {
+            Self::ill(error.class, error.cause)
+        }
     }
 }
 
@@ -122,14 +127,14 @@ impl Exchange {
         &self,
         signer: &Arc<Signer>,
         path: &Path,
-        sent: &Sent,
+        gate: &Gate,
     ) -> Result<Signature, Failure> {
         let _in_flight = signer.begin_signing();
         let begun = Instant::now();
         let version = self.version_for(signer);
         let mut answer = path
             .client()
-            .send(&self.outgoing(signer, version), sent)
+            .send(&self.outgoing(signer, version), gate)
             .await?;
         // What was sent counts, not what has been learnt meanwhile by another request's answer.
         if version == Some(3) && answer.status == StatusCode::BAD_REQUEST {
@@ -141,7 +146,7 @@ impl Exchange {
             }
             answer = path
                 .client()
-                .send(&self.outgoing(signer, Some(2)), sent)
+                .send(&self.outgoing(signer, Some(2)), gate)
                 .await?;
         }
         let signature = Self::read(&answer)?;

@@ -13,7 +13,7 @@ use crate::guard::{Permit, Scope};
 use crate::tezos::{ConsensusKind, Position, PublicKeyHash, Signature};
 
 use super::super::cause::Cause;
-use super::super::client::{FailureClass, Sent};
+use super::super::client::{FailureClass, Gate};
 use super::super::health::Observation;
 use super::super::queue::{Place, Ticket};
 use super::super::roster::{Path, Served, Signer};
@@ -124,7 +124,7 @@ impl<'a> Operation<'a> {
                 }
                 () = &mut unwanted, if !unwanted_seen => {
                     unwanted_seen = true;
-                    if self.tally.forwards() == 0 && !self.alive.values().any(|a| a.sent.get()) {
+                    if self.tally.forwards() == 0 && !self.alive.values().any(|a| a.gate.is_sent()) {
                         return Err(AttemptError::Dropped);
                     }
                 }
@@ -149,7 +149,7 @@ impl<'a> Operation<'a> {
         let sent = self
             .alive
             .values()
-            .filter(|running| running.sent.get())
+            .filter(|running| running.gate.is_sent())
             .count();
         if self.tally.forwards().saturating_add(sent) >= MAX_FORWARDS {
             return far;
@@ -240,7 +240,7 @@ impl<'a> Operation<'a> {
         self.next_start = now.checked_add(delay).unwrap_or(now);
         let id = self.next_id;
         self.next_id = id.saturating_add(1);
-        let sent = Sent::default();
+        let gate = Gate::open();
         let ticket = Arc::clone(self.tickets.entry(signer.index()).or_default());
         let exchange = Arc::clone(&self.exchange);
         let place = self.place;
@@ -250,7 +250,7 @@ impl<'a> Operation<'a> {
             attempt = id,
             "attempt started"
         );
-        let running = Running::new(&signer, &path, &sent, now, delay);
+        let running = Running::new(&signer, &path, &gate, now, delay);
         self.alive.insert(id, running);
         self.running.spawn(async move {
             // One turn at the device serves all paths of this operation to it.
@@ -259,7 +259,7 @@ impl<'a> Operation<'a> {
             if ticket.get_or_try_init(turn).await.is_err() {
                 return (id, Err(Failure::not_sent(Cause::Closed)));
             }
-            (id, exchange.run(&signer, &path, &sent).await)
+            (id, exchange.run(&signer, &path, &gate).await)
         });
     }
 

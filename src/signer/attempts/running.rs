@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::settings::Repeat;
 use crate::telemetry::Metrics;
 
-use super::super::client::Sent;
+use super::super::client::Gate;
 use super::super::health::PathState;
 use super::super::health::SignerState;
 use super::super::roster::{Path, Signer};
@@ -23,7 +23,7 @@ const LOST: Duration = Duration::from_secs(2);
 pub(super) struct Running {
     pub(super) signer: Arc<Signer>,
     pub(super) path: Arc<Path>,
-    pub(super) sent: Sent,
+    pub(super) gate: Gate,
     pub(super) begun: Instant,
     /// From then on a path that has come back meanwhile shows that it was swallowed.
     pub(super) overdue: Instant,
@@ -38,7 +38,7 @@ impl Running {
     pub(super) fn new(
         signer: &Arc<Signer>,
         path: &Arc<Path>,
-        sent: &Sent,
+        gate: &Gate,
         now: Instant,
         delay: Duration,
     ) -> Self {
@@ -49,7 +49,7 @@ impl Running {
         Self {
             signer: Arc::clone(signer),
             path: Arc::clone(path),
-            sent: sent.clone(),
+            gate: gate.clone(),
             begun: now,
             overdue: after(2, OVERDUE),
             lost: after(4, LOST),

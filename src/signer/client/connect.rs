@@ -1,6 +1,8 @@
 //! Streams to signers: TCP and Unix sockets behind one type.
 
+use std::fmt::Debug;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -13,12 +15,34 @@ use crate::settings::SignerUrl;
 const USER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A byte stream of any kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::signer) trait Stream:
+    AsyncRead + AsyncWrite + Send + Unpin
+{
+}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects. An accepted connection proves nothing yet: sshd accepts for a dead client.
-pub(super) async fn connect(url: &SignerUrl) -> io::Result<Box<dyn Stream>> {
+/// A connection that is being made.
+pub(in crate::signer) type Connecting<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+
+/// Makes connections. Has no time limit of its own; dropping the future gives the connection up.
+pub(in crate::signer) trait Connect: Debug + Send + Sync {
+    /// Connects. An accepted connection proves nothing yet: sshd accepts for a dead client.
+    fn connect<'a>(&'a self, url: &'a SignerUrl) -> Connecting<'a>;
+}
+
+/// The network and the sockets of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::signer) struct System;
+
+impl Connect for System {
+    fn connect<'a>(&'a self, url: &'a SignerUrl) -> Connecting<'a> {
+        Box::pin(connect(url))
+    }
+}
+
+async fn connect(url: &SignerUrl) -> io::Result<Box<dyn Stream>> {
     match url {
         SignerUrl::Http { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use crate::tezos::{PublicKeyHash, wire};
 
 use super::super::cause::Cause;
-use super::super::client::{Answer, Outgoing, Sent};
+use super::super::client::{Answer, Gate, Outgoing};
 use super::super::health::Observation;
 use super::super::roster::{Path, Served, Signer};
 use super::{INSTANCE_HEADER, Prober};
@@ -123,10 +123,10 @@ impl Prober {
             return false;
         }
         let outgoing = Outgoing::get("/authorized_keys".to_owned());
-        let sent = Sent::default();
+        let gate = Gate::open();
         let limit = self.timeout(path).max(LIST_TIME);
         // Only what the list says counts here; a failure is the next probe's to judge.
-        let answer = tokio::time::timeout(limit, path.client().send(&outgoing, &sent)).await;
+        let answer = tokio::time::timeout(limit, path.client().send(&outgoing, &gate)).await;
         let Ok(Ok(answer)) = answer else { return false };
         let list = match answer.status {
             StatusCode::OK => wire::decode_authorized_keys(&answer.body),

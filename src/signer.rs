@@ -9,9 +9,11 @@
 
 pub mod attempts;
 mod cause;
+mod chance;
 pub mod client;
 pub mod health;
 mod latency;
+mod outside;
 mod probe;
 mod queue;
 mod roster;

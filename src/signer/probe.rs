@@ -18,6 +18,7 @@ use crate::task::Tasks;
 use crate::tezos::{PublicKey, PublicKeyHash, wire};
 
 use super::cause::Cause;
+use super::chance::Chance;
 use super::client::{Gate, Outgoing};
 use super::health::Observation;
 use judge::{Reply, Seen};
@@ -147,12 +148,14 @@ impl Prober {
         late: &mut JoinSet<Reply>,
     ) {
         let begun = Instant::now();
+        let chance = self.roster.chance();
         loop {
             let pause = if self.roster.all_down() {
-                between(HURRY.0, HURRY.1)
+                between(chance, HURRY.0, HURRY.1)
             } else {
                 let tenth = self.settings.period.checked_div(10).unwrap_or_default();
                 between(
+                    chance,
                     self.settings.period.saturating_sub(tenth),
                     self.settings.period.saturating_add(tenth),
                 )
@@ -265,18 +268,11 @@ async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue)
 }
 
 /// A random length between the two, so that probes do not march in step.
-fn between(least: Duration, most: Duration) -> Duration {
-    let mut byte = [0_u8; 1];
-    // Without randomness the middle will do.
-    let share = if getrandom::fill(&mut byte).is_ok() {
-        byte[0]
-    } else {
-        128
-    };
+fn between(chance: &dyn Chance, least: Duration, most: Duration) -> Duration {
     let spread = most.saturating_sub(least);
     least.saturating_add(
         spread
-            .saturating_mul(u32::from(share))
+            .saturating_mul(u32::from(chance.byte()))
             .checked_div(255)
             .unwrap_or_default(),
     )

@@ -3,6 +3,7 @@
 //! Whoever waits for a change of state subscribes to the board; it is told after the state is in place.
 
 mod blame;
+mod events;
 mod path;
 mod signer;
 
@@ -20,7 +21,9 @@ use crate::telemetry::metrics::label;
 use crate::tezos::{Position, PublicKeyHash};
 
 use super::cause::Cause;
-use super::health::{Observation, PathState, SignerState, Transition};
+use super::chance::Chance;
+use super::health::{Observation, PathState, SignerState};
+use super::outside::Outside;
 use super::selection::{self, HOLD_DOWN, Timing};
 
 pub use super::selection::Served;
@@ -49,23 +52,36 @@ pub struct Roster {
     active: Mutex<HashMap<PublicKeyHash, Active>>,
     board: watch::Sender<u64>,
     metrics: Arc<Metrics>,
+    chance: Arc<dyn Chance>,
 }
 
 impl Roster {
     /// All signers of the configuration, unknown as yet.
     #[must_use]
     pub fn new(settings: &[SignerSettings], tasks: &Tasks, metrics: Arc<Metrics>) -> Self {
+        Self::over(settings, tasks, metrics, &Outside::system())
+    }
+
+    /// The same over another world than this machine.
+    pub(in crate::signer) fn over(
+        settings: &[SignerSettings],
+        tasks: &Tasks,
+        metrics: Arc<Metrics>,
+        outside: &Outside,
+    ) -> Self {
         let now = crate::time::now();
         let signers: Vec<_> = settings
             .iter()
             .enumerate()
-            .map(|(index, settings)| Arc::new(Signer::new(index, settings.clone(), tasks, now)))
+            .map(|(index, settings)| Signer::new(index, settings.clone(), tasks, outside, now))
+            .map(Arc::new)
             .collect();
         let roster = Self {
             signers,
             active: Mutex::default(),
             board: watch::Sender::new(0),
             metrics,
+            chance: Arc::clone(&outside.chance),
         };
         for signer in &roster.signers {
             roster.show_up(signer);
@@ -80,6 +96,11 @@ impl Roster {
     #[must_use]
     pub fn signers(&self) -> &[Arc<Signer>] {
         &self.signers
+    }
+
+    /// The randomness of this world.
+    pub(in crate::signer) fn chance(&self) -> &dyn Chance {
+        &*self.chance
     }
 
     /// Told after every change of state.
@@ -108,7 +129,7 @@ impl Roster {
         let Some(transition) = path.observe(observation, now) else {
             return;
         };
-        log_path(signer, path, &transition, now);
+        events::path_changed(signer, path, &transition, now);
         if transition.from == PathState::Down {
             signer.forget_denials();
             signer.forgive_silence();
@@ -266,45 +287,15 @@ impl Roster {
         let Some((from, to, entered_before)) = signer.refresh(now) else {
             return;
         };
-        let after_seconds = seconds_between(entered_before, now);
-        let cause = signer.cause().map(|(cause, _)| cause).unwrap_or_default();
-        let name = signer.name();
-        let (from, to_name) = (from.name(), to.name());
-        match to {
-            SignerState::Down => {
-                tracing::warn!(
-                    signer = name,
-                    from,
-                    to = to_name,
-                    cause,
-                    after_seconds,
-                    "signer down"
-                );
-            }
-            SignerState::Up => {
-                tracing::info!(
-                    signer = name,
-                    from,
-                    to = to_name,
-                    cause,
-                    after_seconds,
-                    "signer up"
-                );
-            }
-            SignerState::Draining | SignerState::Suspect | SignerState::Unknown => {
-                tracing::info!(
-                    signer = name,
-                    from,
-                    to = to_name,
-                    cause,
-                    after_seconds,
-                    "signer changed"
-                );
-            }
-        }
+        events::signer_changed(
+            signer,
+            from,
+            to,
+            events::seconds_between(entered_before, now),
+        );
         let labels = label::StateChange {
-            signer: name.to_owned(),
-            to: to_name.to_owned(),
+            signer: signer.name().to_owned(),
+            to: to.name().to_owned(),
         };
         self.metrics.state_changes.get_or_create(&labels).inc();
         self.show_up(signer);
@@ -333,37 +324,6 @@ impl Roster {
         self.board
             .send_modify(|version| *version = version.wrapping_add(1));
     }
-}
-
-fn log_path(signer: &Signer, path: &Path, transition: &Transition, now: Timestamp) {
-    let cause = transition
-        .cause
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let after_seconds = seconds_between(transition.entered_before, now);
-    let (from, to) = (transition.from.name(), transition.to.name());
-    let trouble_seconds = seconds_between(transition.since, now);
-    let (signer, name, url) = (signer.name(), path.name(), path.url());
-    match transition.to {
-        PathState::Down => tracing::warn!(
-            signer, path = name, %url, from, to, cause, after_seconds, "path ejected"
-        ),
-        PathState::Up if cause.is_empty() => {
-            tracing::info!(signer, path = name, %url, from, to, after_seconds, "path up");
-        }
-        PathState::Up => tracing::info!(
-            signer, path = name, %url, from, to, cause, after_seconds, trouble_seconds,
-            "path readmitted"
-        ),
-        PathState::Suspect | PathState::Unknown => tracing::info!(
-            signer, path = name, %url, from, to, cause, after_seconds, "path suspect"
-        ),
-    }
-}
-
-fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
-    to.duration_since(from).as_secs_f64()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One way to reach a signer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use crate::time::clock_text;
 use super::super::cause::Cause;
 use super::super::client::Client;
 use super::super::health::{Observation, PathHealth, PathState, Transition};
+use super::super::outside::Outside;
 use super::Signer;
 
 /// When a path last answered, and last did not.
@@ -36,10 +37,16 @@ pub struct Path {
 }
 
 impl Path {
-    pub(super) fn new(index: usize, settings: PathSettings, tasks: &Tasks, now: Timestamp) -> Self {
+    pub(super) fn new(
+        index: usize,
+        settings: PathSettings,
+        tasks: &Tasks,
+        outside: &Outside,
+        now: Timestamp,
+    ) -> Self {
         Self {
             index,
-            client: Client::new(&settings, tasks.clone()),
+            client: Client::over(&settings, tasks.clone(), Arc::clone(&outside.connector)),
             settings,
             health: Mutex::new(PathHealth::new(now)),
             round_trip: Mutex::new(None),

@@ -15,6 +15,7 @@ use crate::tezos::PublicKeyHash;
 use super::super::cause::Cause;
 use super::super::health::{PathHealth, PathState, SignerState};
 use super::super::latency::{COLD, COLD_DEVICE, Latency};
+use super::super::outside::Outside;
 use super::super::queue::DeviceQueue;
 use super::super::selection::{HOLD_DOWN, Served, View};
 use super::Path;
@@ -79,13 +80,14 @@ impl Signer {
         index: usize,
         settings: SignerSettings,
         tasks: &Tasks,
+        outside: &Outside,
         now: Timestamp,
     ) -> Self {
         let paths = settings
             .paths
             .iter()
             .enumerate()
-            .map(|(index, path)| Arc::new(Path::new(index, path.clone(), tasks, now)))
+            .map(|(index, path)| Arc::new(Path::new(index, path.clone(), tasks, outside, now)))
             .collect();
         let queue = Arc::new(DeviceQueue::new(
             settings.capacity,
@@ -306,7 +308,7 @@ impl Signer {
         lock(&self.blame).forgive_silence();
     }
 
-    fn is_blamed(&self, now: Instant) -> bool {
+    pub(super) fn is_blamed(&self, now: Instant) -> bool {
         lock(&self.blame).stands(now, HOLD_DOWN)
     }
 

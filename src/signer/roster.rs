@@ -6,6 +6,7 @@ mod blame;
 mod events;
 mod path;
 mod signer;
+mod trial;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -179,7 +179,11 @@ impl<'a> Operation<'a> {
 
     /// Signers that may be asked, best first.
     fn candidates(&self) -> Vec<Arc<Signer>> {
-        let mut all = self.attempts.roster.candidates(self.key, self.position);
+        self.fit(self.attempts.roster.candidates(self.key, self.position))
+    }
+
+    /// Those of `all` that this operation may ask.
+    fn fit(&self, mut all: Vec<Arc<Signer>>) -> Vec<Arc<Signer>> {
         all.retain(|signer| self.authenticated || !signer.demands());
         // Who said that it lacks the key is asked only when everybody did.
         let has_it = |signer: &Arc<Signer>| signer.serves(self.key) != Served::Denied;
@@ -329,7 +333,7 @@ impl<'a> Operation<'a> {
         if forwards >= MAX_FORWARDS || (self.once && forwards > 0) {
             return true;
         }
-        let candidates = self.candidates();
+        let candidates = self.fit(self.attempts.roster.could_serve(self.key));
         if candidates.is_empty() && self.tally.is_unauthenticated() {
             return true;
         }

@@ -8,7 +8,7 @@ use crate::task::Tasks;
 use crate::telemetry::Metrics;
 
 use super::super::cause::Cause;
-use super::Roster;
+use super::{Roster, Served};
 
 /// A roster of one signer with one path that is up.
 fn roster() -> Roster {
@@ -103,4 +103,27 @@ fn wrong_answers_are_not_forgiven_because_a_path_has_come_back() {
     }
     down_and_up_again(&roster);
     assert_eq!(state(&roster), SignerState::Suspect);
+}
+
+#[test]
+fn one_that_failed_at_signing_and_has_the_key_is_on_trial_until_it_signs() {
+    let roster = roster();
+    let signer = &roster.signers()[0];
+    let key = crate::fixture::key();
+    let on_trial = || roster.on_trial(key).len();
+    roster.spoken(signer, false);
+    roster.served(signer, key, Served::Proved);
+    assert_eq!(on_trial(), 0);
+    for _ in 0..2 {
+        fail(&roster, Cause::WrongSignature);
+    }
+    assert_eq!(on_trial(), 1);
+    roster.trial_failed(signer);
+    assert_eq!(on_trial(), 1);
+    roster.served(signer, key, Served::Unknown);
+    assert_eq!(on_trial(), 0);
+    roster.served(signer, key, Served::Proved);
+    roster.exonerated(signer);
+    assert_eq!(on_trial(), 0);
+    assert_eq!(roster.could_serve(key).len(), 1);
 }

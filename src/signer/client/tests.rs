@@ -65,7 +65,9 @@ async fn no_byte_of_a_request_that_was_withdrawn_leaves() {
     let gate = Gate::open();
     assert!(gate.withdraw());
     let outgoing = Outgoing::get("/version".to_owned());
-    let error = client.send(&outgoing, &gate).await.unwrap_err();
+    // One that left would wait for its answer.
+    let sending = tokio::time::timeout(CONNECT, client.send(&outgoing, &gate));
+    let error = sending.await.unwrap().unwrap_err();
     assert_eq!(error, not_sent(Cause::TooLate));
     let mut received = Vec::new();
     let mut stream = streams.recv().await.unwrap();

@@ -1,8 +1,8 @@
 //! The signing guard: the only way to get a [`Permit`], and a permit is the only way to a signer.
 //!
 //! A claim is permission for *bytes*, not for a process: once durable it never expires, is never
-//! rolled back or taken over, and is removed only where the floor refuses its slot to everybody. So a crash, a retry, a failover or a second proxy on the same store can
-//! only ever repeat the same bytes. No clock, lease or lock takes part in that argument; the clock is
+//! rolled back or taken over, and is removed only where the floor refuses its slot to everybody. So a crash, a
+//! retry, a failover or a second proxy on the same store can only ever repeat the same bytes. No clock, lease or lock takes part in that argument; the clock is
 //! read for the far-future limit alone, where it can refuse but never allow what the floor forbids.
 //!
 //! This module knows nothing of HTTP, signers or disks. `store` implements [`WatermarkStore`].
@@ -23,7 +23,7 @@ use crate::tezos::{ChainId, Digest, Level, Payload, PublicKeyHash, Scheme, Signa
 
 pub use account::{Account, AccountState, Halt};
 pub use book::{Book, Touched};
-pub use horizon::{Head, TooFar};
+pub use horizon::{Head, TooFar, is_within_reach};
 pub use permit::{Permit, Scope};
 pub use store::{
     AccountReport, Answer, Change, Condition, Raise, StoreError, StoreFuture, StoreReport,

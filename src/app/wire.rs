@@ -119,6 +119,7 @@ fn watch_node(
             node,
             &settings.chains,
             config_name,
+            settings.guard.level_gap,
             Arc::<NotedStore>::clone(store) as _,
             node_head.clone(),
             Arc::clone(metrics),

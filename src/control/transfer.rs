@@ -197,14 +197,20 @@ pub async fn resume_key(
     }
     let level_number = level.map(Level::get);
     tracing::warn!(%key, %chain, level = level_number, since = %halt.at, "key resumed by the operator");
-    let floors = match level {
-        Some(level) => format!("nothing at or below level {level} will be signed"),
-        None => "its watermarks stay, at or above all that was seen of the other signatures; if there may be more \
-                 of them, give a level above them now with `signer-proxy watermark init`"
-            .to_owned(),
+    let stand: Vec<String> = floors(store, account)
+        .into_iter()
+        .map(|(kind, floor)| format!("{kind} above {floor}"))
+        .collect();
+    let stand = stand.join(", ");
+    let advice = match level {
+        Some(_) => "",
+        None => {
+            "; if there may be more of the other signatures, give a level above them now with `signer-proxy \
+             watermark init`"
+        }
     };
     Reply::Done(format!(
-        "signing with {key} on {chain} goes on; {floors}\nit was halted since {}: {}",
+        "signing with {key} on {chain} goes on: {stand}{advice}\nit was halted since {}: {}",
         halt.at, halt.reason
     ))
 }

@@ -45,6 +45,8 @@ impl Halt {
         if reason.contains(char::is_control) {
             reason = reason.replace(char::is_control, " ");
         }
+        // As the store keeps it: what is read back is the same halt.
+        let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         reason.truncate(reason.floor_char_boundary(Self::REASON_MAX));
         Self { at, reason }
     }

@@ -133,7 +133,7 @@ impl Book {
     /// Records the signature of a claimed slot, and gives the one that stands.
     ///
     /// # Errors
-    /// [`StoreError::Homeless`] without the claim, [`StoreError::Withheld`] if the key was stopped meanwhile.
+    /// [`StoreError::Withheld`] if the key was halted or stopped meanwhile, [`StoreError::Homeless`] without the claim.
     /// A seal does not matter here: whoever takes over starts above every claim.
     pub fn record(
         &mut self,
@@ -142,20 +142,21 @@ impl Book {
         touched: &mut Touched,
     ) -> Result<Record, StoreError> {
         let stream = candidate.slot.stream;
+        let account = self.accounts.get(&stream.into());
+        let forbidden = account.and_then(|account| account.forbids(SlotText(candidate.slot)));
         let row = self
             .streams
             .get_mut(&stream)
             .and_then(|state| state.rows.get_mut(&candidate.slot.position))
-            .filter(|row| row.digest == candidate.digest && row.scheme == candidate.scheme)
-            .ok_or(StoreError::Homeless)?;
+            .filter(|row| row.digest == candidate.digest && row.scheme == candidate.scheme);
+        let Some(row) = row else {
+            // A halt ends the claim that it is about; then the halt is the reason.
+            return Err(forbidden.map_or(StoreError::Homeless, StoreError::Withheld));
+        };
         if let Some(first) = &row.record {
             return Ok(first.clone());
         }
-        if let Some(refusal) = self
-            .accounts
-            .get(&stream.into())
-            .and_then(|account| account.forbids(SlotText(candidate.slot)))
-        {
+        if let Some(refusal) = forbidden {
             return Err(StoreError::Withheld(refusal));
         }
         row.record = Some(record.clone());

@@ -37,6 +37,13 @@ pub struct TooFar {
     pub limit: u32,
 }
 
+/// Whether a key whose highest claim is `head` can have come to `level` by `now`: the far-future limit without
+/// any node's word.
+#[must_use]
+pub fn is_within_reach(level: Level, head: Head, now: Timestamp, chain: &Chain, gap: u32) -> bool {
+    check(level, head, now, chain, gap, None).is_ok()
+}
+
 /// Accepts `level` up to `gap` + 2 x (time since the last claim / block time) above the head, or up to
 /// the node's head plus [`NODE_MARGIN`], whichever is higher.
 pub(super) fn check(

@@ -174,7 +174,8 @@ pub struct StreamReport {
 
 /// Durable watermarks. The module's text is the contract.
 pub trait WatermarkStore: fmt::Debug + Send + Sync {
-    /// Claims a slot; see the module's text. Cancel-safe.
+    /// Claims a slot; see the module's text. Cancel-safe. Never waits for a place among others: a store that has
+    /// none refuses, so what was asked is made soon or not at all.
     fn claim(&self, candidate: Candidate, now: Timestamp) -> StoreFuture<'_, Answer>;
     /// Records the signature of a claimed slot and returns the one that stands; see point 4.
     fn record(&self, candidate: Candidate, record: Record) -> StoreFuture<'_, Record>;

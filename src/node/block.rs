@@ -150,18 +150,24 @@ pub(super) fn read_baker(
     Ok(baker.seen(ConsensusKind::Block, position, block, ours))
 }
 
-/// Reads `/chains/main/blocks/BLOCK/operations/0`, the consensus operations of the block with hash `block`.
+/// Reads `/chains/main/blocks/BLOCK/operations/0`, the consensus operations of the block of `level` with hash
+/// `block`. No block holds votes of a level above its own; one that is shown to is not read.
 ///
 /// # Errors
 /// [`Unreadable`]
-pub(super) fn read_votes(body: &[u8], block: &str, ours: &Ours) -> Result<Votes, Unreadable> {
+pub(super) fn read_votes(
+    body: &[u8],
+    level: Level,
+    block: &str,
+    ours: &Ours,
+) -> Result<Votes, Unreadable> {
     let operations: Vec<RawOperation> = serde_json::from_slice(body)?;
     let mut votes = Votes::default();
     for operation in operations {
         match operation.contents {
             Some(contents) => {
                 for content in contents {
-                    votes.add(content, block, ours);
+                    votes.add(content, level, block, ours);
                 }
             }
             None => votes.miss(),
@@ -184,7 +190,7 @@ pub(super) fn read_companion(
 }
 
 impl Votes {
-    fn add(&mut self, content: Content, block: &str, ours: &Ours) {
+    fn add(&mut self, content: Content, level: Level, block: &str, ours: &Ours) {
         let (kind, position, signers) = match content {
             Content::Attestation(vote) => vote.read(ConsensusKind::Attestation),
             Content::Preattestation(vote) => vote.read(ConsensusKind::Preattestation),
@@ -192,6 +198,9 @@ impl Votes {
             Content::PreattestationsAggregate(many) => many.read(ConsensusKind::Preattestation),
             Content::Unknown => return self.miss(),
         };
+        if position.level > level {
+            return self.miss();
+        }
         match signers {
             Some(signers) => self.seen.extend(
                 signers

@@ -62,6 +62,7 @@ struct Observer {
     store: Arc<dyn WatermarkStore>,
     chains: Vec<Chain>,
     config_name: String,
+    level_gap: u32,
     metrics: Arc<Metrics>,
     outlook: watch::Sender<Outlook>,
 }
@@ -72,6 +73,7 @@ pub fn watch_evidence(
     settings: &Settings,
     chains: &[Chain],
     config_name: &str,
+    level_gap: u32,
     store: Arc<dyn WatermarkStore>,
     head: watch::Receiver<Option<NodeHead>>,
     metrics: Arc<Metrics>,
@@ -86,6 +88,7 @@ pub fn watch_evidence(
         store,
         chains: chains.to_vec(),
         config_name: config_name.to_owned(),
+        level_gap,
         metrics,
         outlook,
     };
@@ -138,6 +141,7 @@ impl Observer {
             store: &*self.store,
             chain,
             config_name: &self.config_name,
+            level_gap: self.level_gap,
             metrics: &self.metrics,
         };
         match walk.look().await {

@@ -1,7 +1,8 @@
 //! The claim of a slot: asked in its turn, waited for until the deadline, and noted as what it became, also
 //! when that shows only after its requester was told that the disk stalls.
 //!
-//! Invariant: the store is asked before the deadline or not at all. It does not sign and does not forward.
+//! Invariants: the store is asked before the deadline or not at all, for a store that has no place for a claim
+//! refuses it at once; so late claims are no more than it has places. It does not sign and does not forward.
 
 use std::sync::Arc;
 

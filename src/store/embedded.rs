@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::guard::StoreError;
 
 use super::ailment::{Ailment, Cure, Health};
-use super::committer::{OnCommit, Operation, Reply, read, write};
+use super::committer::{OnCommit, Operation, QUEUE, Reply, read, write};
 use super::contents::Memory;
 use super::lock::DirectoryLock;
 use super::pulse::Pulse;
@@ -183,8 +183,39 @@ impl Shared {
         }
     }
 
+    /// Has the committer do it, in its turn.
     async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
-        let gone = || StoreError::Unavailable("the watermark committer has ended".to_owned());
+        let place = self.open_queue()?.reserve_owned().await;
+        self.place_and_wait(place.map_err(|_| gone())?, operation)
+            .await
+    }
+
+    /// As [`Self::ask`], or not at all: what had to wait for a place would be done for nobody, long after it was
+    /// asked.
+    async fn ask_at_once<T>(
+        &self,
+        operation: impl FnOnce(Reply<T>) -> Operation,
+    ) -> Result<T, StoreError> {
+        let place = self.open_queue()?.try_reserve_owned();
+        let place = place.map_err(|_| {
+            StoreError::Unavailable(format!(
+                "the disk of the watermark store stalls: {QUEUE} changes wait for it"
+            ))
+        })?;
+        self.place_and_wait(place, operation).await
+    }
+
+    async fn place_and_wait<T>(
+        &self,
+        place: mpsc::OwnedPermit<Operation>,
+        operation: impl FnOnce(Reply<T>) -> Operation,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        drop(place.send(operation(reply)));
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn open_queue(&self) -> Result<mpsc::Sender<Operation>, StoreError> {
         match self.health.ailment() {
             // The committer sees by itself when the file is back.
             None
@@ -193,11 +224,12 @@ impl Shared {
             }) => {}
             Some(Ailment { reason, .. }) => return Err(StoreError::Unavailable(reason)),
         }
-        let queue = read(&self.queue).clone().ok_or_else(gone)?;
-        let (reply, answer) = oneshot::channel();
-        queue.send(operation(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        read(&self.queue).clone().ok_or_else(gone)
     }
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("the watermark committer has ended".to_owned())
 }
 
 #[cfg(test)]

@@ -51,6 +51,24 @@ async fn a_signature_of_any_kind_above_the_floor_halts_its_key_durably_and_no_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_level_that_the_key_cannot_have_come_to_halts_it_and_raises_nothing() {
+    let (near, far) = (key(Curve::Ed25519, 1), key(Curve::Ed25519, 2));
+    for (key, head, raised) in [(near, 1_900, true), (far, 9_000, false)] {
+        let mut scene = Scene::new(&[key], head).await;
+        scene.node.show(key, Attestation, at(head - 1, 0));
+        scene.check(head, head - 63).await;
+        assert!(scene.halt(key).is_some(), "{head}");
+        let floors = scene.store.streams();
+        let floor = |kind| {
+            let found = floors.iter().find(|report| report.stream.kind == kind);
+            found.unwrap().floor.level.get()
+        };
+        assert_eq!(floor(Attestation), if raised { head - 1 } else { FLOOR });
+        assert_eq!(floor(Block), FLOOR);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_this_store_claimed_is_no_evidence_however_it_got_onto_the_chain() {
     let ours = key(Curve::Ed25519, 1);
     let mut scene = Scene::new(&[ours], 1_000).await;

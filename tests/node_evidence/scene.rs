@@ -80,6 +80,7 @@ impl Scene {
             &settings,
             &[chain],
             "proxy.toml",
+            1_000,
             Arc::<EmbeddedStore>::clone(&store) as _,
             told,
             Arc::clone(&metrics),

@@ -203,3 +203,32 @@ fn a_long_reason_is_cut_at_a_character() {
     let halt = Halt::new(second(1), format!("a{}", "é".repeat(Halt::REASON_MAX)));
     assert_eq!(halt.reason.len(), Halt::REASON_MAX - 1);
 }
+
+#[test]
+fn a_signature_whose_claim_a_halt_ended_is_withheld_for_the_halt() {
+    let mut book = book();
+    let candidate = ask(at(101, 0), 1);
+    assert_eq!(claim(&mut book, &candidate), Ok(Answer::Permit));
+    let halt = Halt::new(second(2_000), "somebody else".to_owned());
+    let floor = Raise {
+        stream: stream(KIND),
+        floor: at(101, 0),
+    };
+    change(&mut book, Change::Raise(floor));
+    let touched = &mut Touched::default();
+    let late = book.record(&candidate, record(1), touched);
+    assert_eq!(late, Err(StoreError::Homeless));
+    change(
+        &mut book,
+        Change::Halt {
+            account: account(),
+            halt,
+        },
+    );
+    let late = book.record(&candidate, record(1), touched);
+    let Err(StoreError::Withheld(Refusal::Halted { halt, .. })) = late else {
+        panic!("{late:?}");
+    };
+    assert_eq!(halt.reason, "somebody else");
+    assert!(touched.is_empty());
+}

@@ -68,7 +68,13 @@ fn vote(kind: &str, metadata: &Value) -> Value {
 }
 
 fn votes(operations: &[Value]) -> Votes {
-    read_votes(&bytes(&json!(operations)), BLOCK, &ours()).unwrap()
+    read_votes(
+        &bytes(&json!(operations)),
+        at(11_680_082, 0).level,
+        BLOCK,
+        &ours(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -108,6 +114,16 @@ fn single_votes_of_every_name_and_age_are_read() {
         }
         let metadata = json!({"delegate": tz2, "consensus_key": foreign});
         assert_eq!(votes(&[vote(kind, &metadata)]), Votes::default(), "{kind}");
+    }
+}
+
+#[test]
+fn a_vote_of_a_level_above_its_block_is_not_read() {
+    let metadata = json!({"delegate": mine(Curve::P256)});
+    let body = bytes(&json!([vote("preattestation", &metadata)]));
+    for (level, expected) in [(11_680_081, 0), (11_680_080, 1)] {
+        let votes = read_votes(&body, at(level, 0).level, BLOCK, &ours()).unwrap();
+        assert_eq!((votes.seen.len(), votes.unread), (1 - expected, expected));
     }
 }
 
@@ -207,16 +223,26 @@ fn votes_without_a_place_or_with_an_impossible_one_are_not_read() {
     ] {
         let mut bad = good.clone();
         bad["contents"][0][field] = value.clone();
-        let read = read_votes(&bytes(&json!([bad])), BLOCK, &ours());
+        let read = read_votes(
+            &bytes(&json!([bad])),
+            at(11_680_082, 0).level,
+            BLOCK,
+            &ours(),
+        );
         assert!(matches!(read, Err(Unreadable::Json(_))), "{field} {value}");
         let mut bad = good.clone();
         bad["contents"][0].as_object_mut().unwrap().remove(field);
-        let read = read_votes(&bytes(&json!([bad])), BLOCK, &ours());
+        let read = read_votes(
+            &bytes(&json!([bad])),
+            at(11_680_082, 0).level,
+            BLOCK,
+            &ours(),
+        );
         assert_eq!(read.is_err(), field != "metadata", "{field}");
     }
     for text in ["", "{}", "[5]", "null", "[{\"contents\":5}]"] {
         assert!(
-            read_votes(text.as_bytes(), BLOCK, &ours()).is_err(),
+            read_votes(text.as_bytes(), at(11_680_082, 0).level, BLOCK, &ours()).is_err(),
             "{text}"
         );
     }
@@ -249,7 +275,16 @@ fn any_cut_of_an_answer_is_an_error_and_never_half_read() {
         vote("preattestation", &tz1)
     ]));
     for end in 0..whole.len() {
-        assert!(read_votes(&whole[..end], BLOCK, &ours()).is_err(), "{end}");
+        assert!(
+            read_votes(&whole[..end], at(11_680_082, 0).level, BLOCK, &ours()).is_err(),
+            "{end}"
+        );
     }
-    assert_eq!(read_votes(&whole, BLOCK, &ours()).unwrap().seen.len(), 2);
+    assert_eq!(
+        read_votes(&whole, at(11_680_082, 0).level, BLOCK, &ours())
+            .unwrap()
+            .seen
+            .len(),
+        2
+    );
 }

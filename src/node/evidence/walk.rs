@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::guard::{Change, Condition, Halt, StoreError, WatermarkStore};
+use crate::guard::{Change, Condition, Halt, StoreError, WatermarkStore, is_within_reach};
 use crate::node::block::{self, Header, Ours, Seen, Unreadable};
 use crate::node::judge::{Finding, Floors, Resume, Wanted};
 use crate::node::{Node, NodeError};
@@ -30,6 +30,7 @@ pub(super) struct Walk<'a> {
     pub(super) store: &'a dyn WatermarkStore,
     pub(super) chain: &'a Chain,
     pub(super) config_name: &'a str,
+    pub(super) level_gap: u32,
     pub(super) metrics: &'a Metrics,
 }
 
@@ -186,7 +187,8 @@ impl Walk<'_> {
         if wanted.votes {
             let what = format!("/chains/main/blocks/{}/operations/0", header.hash);
             let (hash, ours) = (header.hash.clone(), self.ours());
-            let read = move |body: &[u8]| block::read_votes(body, &hash, &ours);
+            let level = header.level;
+            let read = move |body: &[u8]| block::read_votes(body, level, &hash, &ours);
             let votes = self.ask(&what, read).await?;
             seen.extend(votes.seen);
             unread = votes.unread;
@@ -225,7 +227,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Halts `key`, if it is not yet, and raises its floors to what was signed, all or nothing.
+    /// Halts `key`, if it is not yet, and raises its floors to what was signed, all or nothing. A position that
+    /// the key cannot have come to raises nothing: a raise is for ever, and a node may say anything.
     async fn halt(
         &self,
         floors: &Floors,
@@ -235,7 +238,13 @@ impl Walk<'_> {
     ) -> Result<(), StoreError> {
         let now = crate::time::now();
         let account = floors.account(key);
-        let mut changes = floors.raises(key, &finding.signed);
+        let head = self.store.head(self.chain.id, key);
+        let mut signed = finding.signed.clone();
+        signed.retain(|_, position| {
+            let level = position.level;
+            head.is_some_and(|head| is_within_reach(level, head, now, self.chain, self.level_gap))
+        });
+        let mut changes = floors.raises(key, &signed);
         let new = !floors.is_halted(key);
         if new {
             let halt = Halt::new(now, reason.clone());

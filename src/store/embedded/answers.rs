@@ -21,7 +21,7 @@ impl WatermarkStore for EmbeddedStore {
                 return Book::default().claim(&candidate, now, &mut Touched::default());
             }
             self.shared
-                .ask(|reply| Operation::Claim(candidate, now, reply))
+                .ask_at_once(|reply| Operation::Claim(candidate, now, reply))
                 .await
         })
     }

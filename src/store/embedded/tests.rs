@@ -17,6 +17,7 @@ mod outage;
 mod power;
 mod reference;
 mod replace;
+mod stalls;
 mod twins;
 mod witness;
 

@@ -21,6 +21,8 @@ use super::Proxy;
 
 /// How often a halt that could not be made durable is tried again by itself; each claim tries too.
 const RETRY: Duration = Duration::from_secs(1);
+/// One try is given this long; it goes on in the store, and the next one finds what became of it.
+const TRY: Duration = Duration::from_secs(5);
 
 /// Halts that are not durable yet.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ struct Due {
     first: Sighting,
     /// The highest slot of each kind: the claims up to it end.
     seen: BTreeMap<Stream, Position>,
+    /// Whether the key was halted before.
+    was_halted: bool,
     /// Whether the log has it that it is not durable.
     told: bool,
 }
@@ -80,10 +84,12 @@ impl DueHalts {
 
     fn keep(&self, sighting: Sighting) {
         let Slot { stream, position } = sighting.slot;
+        let was_halted = self.store.account(stream.into()).halt.is_some();
         self.with(|due| {
             let due = due.entry(stream.into()).or_insert_with(|| Due {
                 first: sighting,
                 seen: BTreeMap::new(),
+                was_halted,
                 told: false,
             });
             let highest = due.seen.entry(stream).or_insert(position);
@@ -147,13 +153,13 @@ async fn make(proxy: &Proxy, account: Account) -> Result<(), StoreError> {
     };
     let Account { chain, key } = account;
     let sighting = &due.first;
-    let new = proxy.guard.store().account(account).halt.is_none();
     let (slots, reason) = (due.slots(), sighting.to_string());
     let made = proxy.guard.halt(account, &slots, reason, sighting.at).await;
     match &made {
         Ok(()) => {
             proxy.due_halts.settled(account, &due);
-            if new {
+            // Whoever asked for it may be gone, and a try that was cut may have made it.
+            if !due.was_halted {
                 tracing::error!(%key, %chain, signer = sighting.signer, reason = %sighting, "key halted, somebody else signs with it");
             }
         }
@@ -166,19 +172,22 @@ async fn make(proxy: &Proxy, account: Account) -> Result<(), StoreError> {
     made
 }
 
-/// Makes durable what was seen, as soon as the store can. Until shutdown.
+/// Makes durable what was seen, as soon as the store can. Until shutdown, then once more.
 pub async fn watch(proxy: Arc<Proxy>, tasks: Tasks) {
     let shutdown = tasks.shutdown();
     loop {
         let waiting = !proxy.due_halts.accounts().is_empty();
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = proxy.due_halts.woken.notified() => {}
-            () = tokio::time::sleep(RETRY), if waiting => {}
-        }
+        let is_last = tokio::select! {
+            () = shutdown.cancelled() => true,
+            () = proxy.due_halts.woken.notified() => false,
+            () = tokio::time::sleep(RETRY), if waiting => false,
+        };
         for account in proxy.due_halts.accounts() {
             // An error is told once, and it is tried again.
-            drop(make(&proxy, account).await);
+            drop(tokio::time::timeout(TRY, make(&proxy, account)).await);
+        }
+        if is_last {
+            return;
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::signer::{Outgoing, Sent, client::Client};
 use crate::task::Tasks;
 use crate::tezos::{ChainId, Level};
 
-pub use evidence::{Outlook, Verdict, watch_evidence};
+pub use evidence::{Outlook, Terms, Verdict, watch_evidence};
 
 /// One question to a node is given this long.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -117,9 +117,11 @@ fn watch_node(
         node::watch_head(node, tasks, head);
         node::watch_evidence(
             node,
-            &settings.chains,
-            config_name,
-            settings.guard.level_gap,
+            &node::Terms {
+                chains: &settings.chains,
+                config_name,
+                level_gap: settings.guard.level_gap,
+            },
             Arc::<NotedStore>::clone(store) as _,
             node_head.clone(),
             Arc::clone(metrics),

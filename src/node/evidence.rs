@@ -67,13 +67,21 @@ struct Observer {
     outlook: watch::Sender<Outlook>,
 }
 
-/// Starts looking, until shutdown. `head` is that of the same node; `config_name` is the configuration as the
-/// operator names it, for the command that takes a halt back.
+/// What the chain is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The chains that keys sign on.
+    pub chains: &'a [Chain],
+    /// The configuration as the operator names it, for the command that takes a halt back.
+    pub config_name: &'a str,
+    /// `guard.level-gap`, in levels: nothing is raised further than a request would be believed.
+    pub level_gap: u32,
+}
+
+/// Starts looking, until shutdown. `head` is that of the same node.
 pub fn watch_evidence(
     settings: &Settings,
-    chains: &[Chain],
-    config_name: &str,
-    level_gap: u32,
+    terms: &Terms<'_>,
     store: Arc<dyn WatermarkStore>,
     head: watch::Receiver<Option<NodeHead>>,
     metrics: Arc<Metrics>,
@@ -86,9 +94,9 @@ pub fn watch_evidence(
     let observer = Observer {
         node: Node::with_answers(&settings.url, ANSWER_BYTES, tasks),
         store,
-        chains: chains.to_vec(),
-        config_name: config_name.to_owned(),
-        level_gap,
+        chains: terms.chains.to_vec(),
+        config_name: terms.config_name.to_owned(),
+        level_gap: terms.level_gap,
         metrics,
         outlook,
     };

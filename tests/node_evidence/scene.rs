@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use signer_proxy::guard::{
     Account, Answer, Candidate, Change, NodeHead, Raise, Slot, Stream, WatermarkStore as _,
 };
-use signer_proxy::node::{Outlook, Verdict, watch_evidence};
+use signer_proxy::node::{Outlook, Terms, Verdict, watch_evidence};
 use signer_proxy::settings::{Chain, Node as Settings};
 use signer_proxy::store::{DirectoryLock, EmbeddedStore};
 use signer_proxy::task::Tasks;
@@ -78,9 +78,11 @@ impl Scene {
         };
         let outlook = watch_evidence(
             &settings,
-            &[chain],
-            "proxy.toml",
-            1_000,
+            &Terms {
+                chains: &[chain],
+                config_name: "proxy.toml",
+                level_gap: 1_000,
+            },
             Arc::<EmbeddedStore>::clone(&store) as _,
             told,
             Arc::clone(&metrics),

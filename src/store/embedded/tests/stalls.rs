@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::task::Poll;
 
 use crate::fixture::ask;
@@ -13,12 +15,18 @@ use super::*;
 async fn a_claim_for_which_there_is_no_place_is_refused_at_once_and_never_made() {
     let folder = crate::fixture::folder();
     let lock = DirectoryLock::acquire(folder.path()).unwrap();
-    let disk = Arc::new(Mutex::new(()));
-    let waited = Arc::clone(&disk);
-    let store = EmbeddedStore::open(lock, None, move |_| drop(waited.lock().unwrap()));
+    // Once it stalls, a commit ends when nobody holds the other end.
+    let (stall, end) = mpsc::channel::<()>();
+    let (end, stalls) = (Mutex::new(end), Arc::new(AtomicBool::new(false)));
+    let told = Arc::clone(&stalls);
+    let store = EmbeddedStore::open(lock, None, move |_| {
+        if told.load(Ordering::SeqCst) {
+            assert!(end.lock().unwrap().recv().is_err(), "nobody sends");
+        }
+    });
     raise_all(&store).await;
 
-    let stall = disk.lock().unwrap();
+    stalls.store(true, Ordering::SeqCst);
     let mut waiting = Vec::new();
     let mut level = 100;
     let refused = loop {

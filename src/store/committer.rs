@@ -89,13 +89,10 @@ pub(super) struct Committer {
 impl Committer {
     /// Serves the queue until all its senders are gone. Blocking: has a thread of its own.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Operation>) {
-        while let Some(first) = queue.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH {
-                match queue.try_recv() {
-                    Ok(operation) => batch.push(operation),
-                    Err(_) => break,
-                }
+        loop {
+            let mut batch = Vec::new();
+            if queue.blocking_recv_many(&mut batch, BATCH) == 0 {
+                return;
             }
             self.commit_batch(batch);
         }

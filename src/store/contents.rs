@@ -31,3 +31,34 @@ impl Contents {
         self.commits <= other.commits && self.book.is_kept_by(&other.book)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{at, raise, second};
+    use crate::guard::{Change, Touched};
+    use crate::tezos::ConsensusKind;
+
+    use super::*;
+
+    fn contents(level: u32, commits: u64) -> Contents {
+        let mut book = Book::default();
+        let raise = raise(ConsensusKind::Block, at(level, 0));
+        book.amend(Change::Raise(raise), second(1_000), &mut Touched::default());
+        Contents { book, commits }
+    }
+
+    #[test]
+    fn what_keeps_another_is_no_older_and_has_all_of_it() {
+        let one = contents(100, 5);
+        for (other, expected) in [
+            (contents(100, 5), true),
+            (contents(101, 6), true),
+            (contents(100, 4), false),
+            (contents(99, 5), false),
+            (contents(99, 6), false),
+        ] {
+            assert_eq!(one.is_kept_by(&other), expected, "{}", other.commits);
+        }
+        assert_eq!(one.next(), 6);
+    }
+}

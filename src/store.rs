@@ -24,3 +24,4 @@ pub use file::write_durably;
 pub use lock::{DirectoryLock, LockError};
 pub use owner::create as create_file;
 pub use watch::{Vitals, watch};
+pub use witness::{Unusable, read as read_witness};

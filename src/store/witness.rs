@@ -31,15 +31,51 @@ pub(super) fn document(lineage: &str, contents: &Contents, now: Timestamp) -> Do
     }
 }
 
-/// Reads the witness; `None` if there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Document>, String> {
+/// Why a witness that is there says nothing: a sentence, with the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// It was cut or changed, or is no witness at all: nothing is lost with it.
+    #[error("{0}")]
+    Damaged(String),
+    /// Its volume does not give it: it may say much.
+    #[error("{0}")]
+    Unreadable(String),
+    /// A newer program wrote it: it says what this one does not understand.
+    #[error("{0}")]
+    Newer(String),
+}
+
+impl From<Unusable> for String {
+    fn from(unusable: Unusable) -> Self {
+        unusable.to_string()
+    }
+}
+
+/// Reads the witness at `path`; `None` if there is none. Blocking.
+///
+/// # Errors
+/// [`Unusable`]; only a damaged one may be treated as if it were not there.
+pub fn read(path: &Path) -> Result<Option<Document>, Unusable> {
     let shown = path.display();
-    match std::fs::read(path) {
-        Ok(text) => Document::read(&shown.to_string(), &text)
-            .map(Some)
-            .map_err(|error| format!("the witness {shown} cannot be used: {error}; {ACCEPT}")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("the witness {shown} cannot be read: {error}")),
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Unusable::Unreadable(format!(
+                "the witness {shown} cannot be read: {error}; mend its volume, or, if it is lost for good, let \
+                 state.witness name another file"
+            )));
+        }
+    };
+    match Document::read(&shown.to_string(), &text) {
+        Ok(document) => Ok(Some(document)),
+        Err(error) if Document::is_newer(&text) => Err(Unusable::Newer(format!(
+            "the witness {shown} is of a newer program than this one: {error}; start that program, or, if there is \
+             none, take the file for damaged and move it away"
+        ))),
+        Err(error) => Err(Unusable::Damaged(format!(
+            "the witness {shown} cannot be used: {error}; {ACCEPT}"
+        ))),
     }
 }
 

@@ -121,6 +121,40 @@ impl Document {
         Self::from_json(file, &json)
     }
 
+    /// Whether `text`, which [`Self::read`] refuses, is all the same a document as it was meant: one of a version,
+    /// or with words, that this program does not know. A newer program wrote it, and it may say much.
+    #[must_use]
+    pub fn is_newer(text: &[u8]) -> bool {
+        let Ok(json) = Json::parse(text) else {
+            return false;
+        };
+        let Json::Object(fields) = &json else {
+            return false;
+        };
+        let find = |wanted: &str| {
+            let found = fields.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value)
+        };
+        let is_text = |name: &str, text: &str| match find(name) {
+            Some(Json::Text(found)) => found == text,
+            Some(
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_),
+            )
+            | None => false,
+        };
+        let version = match find("version") {
+            Some(Json::Number(number)) => number.as_u64(),
+            Some(Json::Null | Json::Bool(_) | Json::Text(_) | Json::List(_) | Json::Object(_))
+            | None => None,
+        };
+        is_text("format", FORMAT)
+            && version.is_some_and(|version| {
+                // How another version makes its checksum is not known.
+                version != u64::from(VERSION)
+                    || is_text("checksum", &checksum(fields, "checksum").to_string())
+            })
+    }
+
     /// Whether `json` says of itself that it is one.
     pub(super) fn is_meant(json: &Json) -> bool {
         matches!(json, Json::Object(fields) if fields.iter().any(|(name, _)| name == "format"))

@@ -2,7 +2,7 @@
 //!
 //! Each check stands between an operator in a hurry and a key that signs a level twice, so each has its sentence.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,7 +11,9 @@ use crate::config::Loaded;
 use crate::decision_log::{Entry, Event};
 use crate::guard::{Account, Book, WatermarkStore as _};
 use crate::settings::{Chain, Settings};
-use crate::store::{DirectoryLock, EmbeddedStore, Found, Replaced, write_durably};
+use crate::store::{
+    DirectoryLock, EmbeddedStore, Found, Replaced, Unusable, read_witness, write_durably,
+};
 use crate::tezos::{ChainId, Level, PublicKeyHash};
 use crate::transfer::{Document, begin_anew};
 
@@ -72,7 +74,7 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
     let level = floor_of(reset.floor, &chain).await?;
     if !reset.below_head {
         check_head(&settings, &chain, level).await?;
-        check_witness(&settings, &chain, level)?;
+        check_witness(settings.state.witness.as_deref(), chain.id, level)?;
     }
     let now = crate::time::now();
     if let Some(lineage) = &lineage {
@@ -166,26 +168,24 @@ fn configured(
 }
 
 /// What a store that cannot be read has forgotten, its witness may know.
-fn check_witness(settings: &Settings, chain: &Chain, level: Level) -> Result<(), Failure> {
-    let Some(path) = &settings.state.witness else {
+fn check_witness(path: Option<&Path>, chain: ChainId, level: Level) -> Outcome {
+    let Some(path) = path else {
         return Ok(());
     };
-    let shown = path.display();
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
+    let witness = match read_witness(path) {
+        Ok(Some(witness)) => witness,
+        // One that is damaged says nothing.
+        Ok(None) | Err(Unusable::Damaged(_)) => return Ok(()),
+        Err(Unusable::Unreadable(error) | Unusable::Newer(error)) => {
             return Err(problem(format!(
-                "the witness {shown} cannot be read: {error}; nothing was changed"
+                "{error}; nothing was changed (--below-head goes on without what it knows)"
             )));
         }
     };
-    let Ok(witness) = Document::read(&shown.to_string(), &text) else {
-        return Ok(());
-    };
+    let shown = path.display();
     let accounts = witness.accounts.iter();
     let marks = accounts
-        .filter(|account| account.chain == chain.id)
+        .filter(|account| account.chain == chain)
         .flat_map(|account| &account.watermarks);
     match marks.map(|mark| mark.position.level).max() {
         Some(highest) if level < highest => Err(problem(format!(
@@ -236,4 +236,48 @@ fn tell(accounts: &[Account], level: Level, replaced: &Replaced) -> Outcome {
         print(&format!("kept: {}\n", kept.display()))?;
     }
     print(&format!("lineage of the new store: {}\n", replaced.lineage))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{at, folder, raise, second};
+    use crate::guard::Touched;
+    use crate::tezos::ConsensusKind;
+
+    use super::*;
+
+    /// What a check says beside a witness with these bytes.
+    fn said(text: &[u8], level: u32) -> Result<(), String> {
+        let folder = folder();
+        let path = folder.path().join("witness.json");
+        std::fs::write(&path, text).unwrap();
+        let level = at(level, 0).level;
+        check_witness(Some(&path), ChainId::MAINNET, level).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_reset_goes_on_beside_a_damaged_witness_and_not_beside_one_that_may_know_more() {
+        let mut book = Book::default();
+        let floor = crate::guard::Change::Raise(raise(ConsensusKind::Block, at(500, 0)));
+        book.amend(floor, second(1), &mut Touched::default());
+        let text = Document::of_book("mine", &book, second(2)).to_text();
+        assert_eq!(said(text.as_bytes(), 500), Ok(()));
+        let below = said(text.as_bytes(), 499).unwrap_err();
+        assert!(below.contains("level 500"), "{below}");
+        assert_eq!(said(b"{", 1), Ok(()));
+        let newer = text.replace("\"version\": 1,", "\"version\": 2,");
+        let refused = said(newer.as_bytes(), 600).unwrap_err();
+        assert!(
+            refused.contains("is of a newer program") && refused.contains("nothing was changed"),
+            "{refused}"
+        );
+        let folder = folder();
+        let level = at(600, 0).level;
+        // A folder cannot be read as a file.
+        let refused = check_witness(Some(folder.path()), ChainId::MAINNET, level).unwrap_err();
+        let refused = refused.message;
+        assert!(refused.contains("cannot be read"), "{refused}");
+        let absent = folder.path().join("absent");
+        assert!(check_witness(Some(&absent), ChainId::MAINNET, level).is_ok());
+    }
 }

@@ -19,9 +19,13 @@ mod reference;
 mod replace;
 mod stalls;
 mod twins;
+mod unusable;
 mod witness;
 
+use std::time::Duration;
+
 use redb::Database;
+use tokio::time::Instant;
 
 use crate::fixture::{at, raise, second};
 use crate::guard::{
@@ -40,6 +44,18 @@ const KINDS: [ConsensusKind; 3] = [
     ConsensusKind::Block,
     ConsensusKind::Preattestation,
 ];
+
+/// Longer than anything healthy takes on a busy machine; only a hang reaches it.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Does `step` until `is_reached`, at most [`PATIENCE`].
+async fn until(what: &str, mut is_reached: impl FnMut() -> bool, mut step: impl AsyncFnMut()) {
+    let begun = Instant::now();
+    while !is_reached() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        step().await;
+    }
+}
 
 /// A store in a folder.
 fn open(folder: &tempfile::TempDir) -> EmbeddedStore {

@@ -11,7 +11,8 @@ use crate::transfer::Document;
 
 use super::super::ailment::Ailment;
 use super::super::contents::Contents;
-use super::super::{file, tables, witness};
+use super::super::witness::{self, Unusable};
+use super::super::{file, tables};
 use super::disk::{self, Loaded, create_file};
 use super::{DirectoryLock, EmbeddedStore, STORE_FILE};
 
@@ -101,7 +102,7 @@ pub(super) fn check(
     let Some(path) = &trust.witness else {
         return Ok(());
     };
-    let witness = witness::read(path)?;
+    let witness = witness::read(path).map_err(String::from)?;
     match witness::contradiction(path, witness.as_ref(), lineage, contents, *witnessed) {
         Some(sentence) => Err(sentence.into()),
         None if purpose == Purpose::Looking => Ok(()),
@@ -167,16 +168,12 @@ impl EmbeddedStore {
             "state.witness is not configured, so there is nothing to accept; `watermark init` raises \
              watermarks",
         )?;
-        // One that is damaged says nothing; the level has to. One that cannot be read may say much.
-        if let Err(error) = std::fs::read(path)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(format!(
-                "the witness {} cannot be read: {error}",
-                path.display()
-            ));
-        }
-        let witness = witness::read(path).ok().flatten();
+        let witness = match witness::read(path) {
+            Ok(witness) => witness,
+            // It says nothing; the level has to.
+            Err(Unusable::Damaged(_)) => None,
+            Err(Unusable::Unreadable(error) | Unusable::Newer(error)) => return Err(error),
+        };
         if let Some(sealed) = witness.as_ref().and_then(|witness| witness.sealed) {
             return Err(format!(
                 "the witness {} knows that this store was sealed at {sealed} because its keys moved \

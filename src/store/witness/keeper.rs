@@ -2,7 +2,9 @@
 //!
 //! It looks at what is there before it writes. A witness that another process keeps is left alone, and the store
 //! falls ill: two copies of one store are at work, and what the higher one noted must not be lost. Two that write
-//! at the same instant can still write over each other; the next look of either finds that out.
+//! at the same instant can still write over each other; the next look of either finds that out. One that cannot be
+//! read, or that a newer program wrote, may say what this program does not know, and is left alone too: until that
+//! ends, the witness is behind, as with a volume that cannot be written. Only a damaged one is written over unread.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +15,7 @@ use super::super::ailment::{Cure, Health};
 use super::super::committer::read;
 use super::super::contents::Memory;
 use super::super::file;
-use super::{document, kept_by_another};
+use super::{Unusable, document, kept_by_another};
 use crate::transfer::Document;
 
 /// Pause before a witness that could not be written is tried again.
@@ -25,7 +27,7 @@ struct Orders {
     /// Something was committed since the witness was written.
     due: bool,
     end: bool,
-    /// Why it could not be written the last time.
+    /// Why it could not be read or written the last time.
     trouble: Option<String>,
 }
 
@@ -121,23 +123,49 @@ struct Kept {
     health: Health,
 }
 
+/// Why the witness was not written.
+enum Setback {
+    /// Another process keeps it.
+    Another(String),
+    /// That can pass.
+    Trouble(String),
+}
+
 impl Kept {
-    /// Why the witness must be left alone. `written` is what this process wrote last, if that is certain.
-    fn stranger(&self, written: Option<&Document>) -> Option<String> {
+    /// Looks at the witness and brings it up to date; returns what it is now. `written` is what this process wrote
+    /// last, if that is certain.
+    fn update(&self, written: Option<&Document>) -> Result<Document, Setback> {
+        self.look(written)?;
+        let document = document(&self.lineage, &read(&self.memory), crate::time::now());
+        let trouble = |error| {
+            let path = self.path.display();
+            Setback::Trouble(format!("the witness {path} cannot be written: {error}"))
+        };
+        file::write_durably(&self.path, document.to_text().as_bytes()).map_err(trouble)?;
+        Ok(document)
+    }
+
+    /// Whether what is there may be written over.
+    fn look(&self, written: Option<&Document>) -> Result<(), Setback> {
         let there = match super::read(&self.path) {
-            Ok(there) => there?,
-            Err(error) => {
+            Ok(Some(there)) => there,
+            Ok(None) => return Ok(()),
+            Err(Unusable::Damaged(error)) => {
                 // It says nothing; what is written in its place does.
                 tracing::warn!(error, "witness cannot be used; it is written anew");
-                return None;
+                return Ok(());
+            }
+            Err(Unusable::Unreadable(error) | Unusable::Newer(error)) => {
+                return Err(Setback::Trouble(error));
             }
         };
         if written == Some(&there) {
-            return None;
+            return Ok(());
         }
         // Read last, so that it is as new as any witness of our own.
         let contents = read(&self.memory);
         kept_by_another(&self.path, &there, written, &self.lineage, &contents)
+            .map_or(Ok(()), |reason| Err(Setback::Another(reason)))
     }
 }
 
@@ -158,28 +186,27 @@ fn keep(kept: &Kept, shared: &Shared) {
         }
         orders.due = false;
         drop(orders);
-        if let Some(reason) = kept.stranger(written.as_ref()) {
-            kept.health.fall_ill(reason.clone(), Cure::Restart);
-            shared.orders().trouble = Some(reason);
-            return;
-        }
-        let document = document(&kept.lineage, &read(&kept.memory), crate::time::now());
-        let result = file::write_durably(path, document.to_text().as_bytes());
+        let updated = kept.update(written.as_ref());
         let mut orders = shared.orders();
-        match result {
-            Ok(()) => {
+        match updated {
+            Ok(document) => {
                 written = Some(document);
                 if orders.trouble.take().is_some() {
                     tracing::info!(witness = %path.display(), "witness written again");
                 }
             }
-            Err(error) => {
+            Err(Setback::Another(reason)) => {
+                kept.health.fall_ill(reason.clone(), Cure::Restart);
+                orders.trouble = Some(reason);
+                return;
+            }
+            Err(Setback::Trouble(error)) => {
                 // It may be there all the same.
                 written = None;
-                let trouble = format!("the witness {} cannot be written: {error}", path.display());
-                if orders.trouble.replace(trouble).is_none() {
-                    tracing::error!(witness = %path.display(), %error, "witness cannot be written; signing goes on without it");
+                if orders.trouble.is_none() {
+                    tracing::error!(witness = %path.display(), error, "witness cannot be written; signing goes on without it");
                 }
+                orders.trouble = Some(error);
                 if end {
                     return;
                 }

@@ -172,7 +172,7 @@ fn a_witness_of_another_store_or_none_at_all_is_not_believed_twice() {
 }
 
 #[test]
-fn a_witness_that_is_cut_or_changed_is_refused_and_an_absent_one_is_absent() {
+fn an_absent_a_damaged_an_unreadable_and_a_newer_witness_are_told_apart() {
     let folder = crate::fixture::folder();
     let path = folder.path().join("witness");
     assert_eq!(read(&path), Ok(None));
@@ -187,6 +187,26 @@ fn a_witness_that_is_cut_or_changed_is_refused_and_an_absent_one_is_absent() {
     ] {
         std::fs::write(&path, damaged).unwrap();
         let error = read(&path).unwrap_err();
-        assert!(error.contains("cannot be used"), "{error}");
+        assert!(matches!(error, Unusable::Damaged(_)), "{error:?}");
+        let error = error.to_string();
+        assert!(
+            error.contains("cannot be used") && error.contains(ACCEPT),
+            "{error}"
+        );
     }
+    let newer = text.replace("\"version\": 1,", "\"version\": 2,");
+    std::fs::write(&path, newer).unwrap();
+    let error = read(&path).unwrap_err();
+    assert!(matches!(error, Unusable::Newer(_)), "{error:?}");
+    let error = error.to_string();
+    assert!(
+        error.contains("version 2") && !error.contains(ACCEPT),
+        "{error}"
+    );
+    // A real EIO: there is nothing at the beginning of the memory of a process.
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+    let error = read(&path).unwrap_err();
+    assert!(matches!(error, Unusable::Unreadable(_)), "{error:?}");
+    assert!(!error.to_string().contains(ACCEPT), "{error}");
 }

@@ -304,6 +304,38 @@ fn a_newer_version_is_named_before_anything_else_is_complained_about() {
     );
 }
 
+#[test]
+fn a_document_of_a_newer_program_is_told_from_a_damaged_one() {
+    let text = full().to_text();
+    let is_newer = |text: &str| Document::is_newer(text.as_bytes());
+    let sum = |changed: &str| {
+        let error = read(changed).unwrap_err().to_string();
+        error.split("its checksum is ").nth(1).map(|rest| {
+            let sum = rest.split(',').next().unwrap().to_owned();
+            changed.replace(text.rsplit('"').nth(1).unwrap(), &sum)
+        })
+    };
+    assert!(is_newer(
+        &text.replace("\"version\": 1,", "\"version\": 2,")
+    ));
+    // Whole, and with a kind that is not known here.
+    let kind = text.replace("\"kind\": \"block\"", "\"kind\": \"vote\"");
+    assert!(!is_newer(&kind));
+    let kind = sum(&kind).unwrap();
+    assert!(read(&kind).is_err() && is_newer(&kind), "{kind}");
+    for damaged in [
+        text.split_at(text.len() / 2).0,
+        "",
+        "[]",
+        "{\"version\":2}",
+        &text.replace("\"level\": 99", "\"level\": 98"),
+        &text.replace("\"version\": 1,", "\"version\": \"2\","),
+        &text.replace("signer-proxy watermarks", "somebody's watermarks"),
+    ] {
+        assert!(!is_newer(damaged), "{damaged}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_document_or_a_sentence(bytes: Vec<u8>) {

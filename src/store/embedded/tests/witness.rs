@@ -58,7 +58,7 @@ impl Home {
         }
     }
 
-    fn accept(&self, level: u32) -> Result<Accepted, String> {
+    pub(super) fn accept(&self, level: u32) -> Result<Accepted, String> {
         let level = at(level, 0).level;
         EmbeddedStore::accept(
             &self.lock(),
@@ -70,11 +70,11 @@ impl Home {
     }
 }
 
-async fn claim(store: &EmbeddedStore, level: u32) -> Result<Answer, StoreError> {
+pub(super) async fn claim(store: &EmbeddedStore, level: u32) -> Result<Answer, StoreError> {
     store.claim(ask(at(level, 0), 1), second(1_000)).await
 }
 
-fn refusal(store: &EmbeddedStore) -> String {
+pub(super) fn refusal(store: &EmbeddedStore) -> String {
     let report = store.report();
     assert_eq!(report.condition, Condition::Refusing, "{report:?}");
     report.reason.unwrap()

@@ -135,8 +135,8 @@ impl<const TROUBLE: bool> System<TROUBLE> {
         }
         let chain = Chain {
             id: ChainId::MAINNET,
-            block_time: std::time::Duration::from_secs(6),
-            round_increment: std::time::Duration::from_secs(3),
+            block_time: Duration::from_secs(6),
+            round_increment: Duration::from_secs(3),
         };
         let (_, node) = tokio::sync::watch::channel(None);
         let shared: Arc<EmbeddedStore> = Arc::clone(&store);

@@ -176,7 +176,7 @@ impl EmbeddedStore {
         };
         if let Some(sealed) = witness.as_ref().and_then(|witness| witness.sealed) {
             return Err(format!(
-                "the witness {} knows that this store was sealed at {sealed} because its keys moved \
+                "the witness {} knows that its store was sealed at {sealed} because its keys moved \
                  elsewhere; only `watermark reset --danger` opens it again",
                 path.display()
             ));
@@ -198,11 +198,13 @@ impl EmbeddedStore {
         let highest = streams
             .filter(|(stream, _)| stream.chain == chain)
             .map(|(_, state)| state.floor.level);
-        if let (None, Some(highest)) = (&witness, highest.max())
-            && level < highest
+        // One of another store knows nothing of what this one signed; its watermarks raise, and that is all.
+        let has_its_own = witness.as_ref().map(|witness| &witness.lineage) == Some(&loaded.lineage);
+        if let Some(highest) = highest.max().filter(|highest| level < *highest)
+            && !has_its_own
         {
             return Err(format!(
-                "without its witness only the level can vouch for what was signed, and {level} lies below {highest}, \
+                "without its own witness only the level can vouch for what was signed, and {level} lies below {highest}, \
                  which the store itself holds; give a level above everything ever signed"
             ));
         }

@@ -1,4 +1,5 @@
-//! A witness that says nothing: a damaged one is lost, one that cannot be read or understood may know much.
+//! A witness that says nothing: a damaged one is lost, one that cannot be read or understood may know much, and
+//! one of another store knows nothing of this one.
 
 use std::path::Path;
 
@@ -112,4 +113,33 @@ async fn accepting_needs_a_witness_that_is_understood_absent_or_damaged() {
     drop(home.copied().await);
     std::fs::write(home.witness(), "{").unwrap();
     assert!(home.accept(300).is_ok());
+}
+
+#[tokio::test]
+async fn the_witness_of_another_store_raises_and_does_not_vouch() {
+    let (home, stranger) = (Home::new(), Home::new());
+    for (home, level) in [(&home, 200), (&stranger, 150)] {
+        let store = home.open();
+        raise_all(&store).await;
+        assert_eq!(claim(&store, level).await, Ok(Answer::Permit));
+    }
+    let own = std::fs::read(home.witness()).unwrap();
+    let of = |home: &Home| std::fs::read(home.witness()).unwrap();
+    std::fs::write(home.witness(), of(&stranger)).unwrap();
+    let before = std::fs::read(home.file()).unwrap();
+    let error = home.accept(199).unwrap_err();
+    assert!(error.contains("level 199 lies below level 200"), "{error}");
+    assert!(std::fs::read(home.file()).unwrap() == before);
+    // Its own one vouches.
+    std::fs::write(home.witness(), own).unwrap();
+    home.accept(199).unwrap();
+    // What another one knows of the same key counts all the same.
+    let store = stranger.open();
+    assert_eq!(claim(&store, 400).await, Ok(Answer::Permit));
+    drop(store);
+    std::fs::write(home.witness(), of(&stranger)).unwrap();
+    home.accept(300).unwrap();
+    let store = home.open();
+    assert!(matches!(claim(&store, 400).await, Ok(Answer::Refused(_))));
+    assert_eq!(claim(&store, 401).await, Ok(Answer::Permit));
 }

@@ -73,14 +73,12 @@ impl Health {
             Cure::Space => cure == Cure::Return,
             Cure::Return => false,
         };
-        if health
-            .as_ref()
-            .is_some_and(|old| stays(old) || old.reason == reason)
-        {
+        let new = Ailment { reason, cure };
+        if health.as_ref().is_some_and(|old| stays(old) || *old == new) {
             return;
         }
-        tracing::error!(reason, "store refuses to sign");
-        *health = Some(Ailment { reason, cure });
+        tracing::error!(reason = new.reason, "store refuses to sign");
+        *health = Some(new);
     }
 
     /// Recovers from what `cure` cures, and says so.

@@ -29,7 +29,7 @@ pub(super) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
 /// Writes all of a file that is new.
 pub(super) fn write(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     #[cfg(test)]
-    journal::space()?;
+    journal::before_write()?;
     file.write_all(bytes)?;
     note!(Write, bytes);
     Ok(())
@@ -37,6 +37,8 @@ pub(super) fn write(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes the content of a file that is new durable.
 pub(super) fn sync(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    journal::before_sync()?;
     file.sync_all()?;
     note!(Sync);
     Ok(())
@@ -81,21 +83,41 @@ pub(super) mod journal {
         SyncNames(),
     }
 
+    /// What fails on this thread from now on.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(in crate::store) enum Fault {
+        #[default]
+        Nothing,
+        /// Each write after so many good ones, for want of space.
+        Full(usize),
+        /// Each sync, with this number of the system.
+        Sync(i32),
+    }
+
     thread_local! {
-        static FULL: Cell<bool> = const { Cell::new(false) };
+        static FAULT: Cell<Fault> = const { Cell::new(Fault::Nothing) };
         static TAKEN_DOWN: RefCell<Option<Vec<Call>>> = const { RefCell::new(None) };
     }
 
-    /// Lets the disk be full for this thread: whatever it writes fails.
-    pub(in crate::store) fn set_full(is_full: bool) {
-        FULL.set(is_full);
+    /// Lets the disk fail for this thread.
+    pub(in crate::store) fn set_fault(fault: Fault) {
+        FAULT.set(fault);
     }
 
-    pub(super) fn space() -> io::Result<()> {
-        if FULL.get() {
-            return Err(io::ErrorKind::StorageFull.into());
+    pub(super) fn before_write() -> io::Result<()> {
+        match FAULT.get() {
+            Fault::Full(0) => return Err(io::ErrorKind::StorageFull.into()),
+            Fault::Full(good) => FAULT.set(Fault::Full(good.saturating_sub(1))),
+            Fault::Nothing | Fault::Sync(_) => {}
         }
         Ok(())
+    }
+
+    pub(super) fn before_sync() -> io::Result<()> {
+        match FAULT.get() {
+            Fault::Sync(number) => Err(io::Error::from_raw_os_error(number)),
+            Fault::Nothing | Fault::Full(_) => Ok(()),
+        }
     }
 
     pub(super) fn note(call: Call) {

@@ -4,7 +4,8 @@
 //! A failed commit leaves the truth unknown (pages may look clean and not be on the disk), so nothing
 //! is committed after it: the thread goes on answering "unavailable" until the process starts anew. Only
 //! a full disk is left without a new process, and by the same steps: the file is copied, synced, renamed and
-//! read, and what was promised must all be in it.
+//! read, and what was promised must all be in it. Steps that fail for anything but want of space, a sync among them,
+//! leave the truth unknown again, and end that too.
 
 use std::sync::{Arc, RwLock};
 
@@ -193,7 +194,8 @@ impl Committer {
         }
     }
 
-    /// Opens the file anew after the disk was full.
+    /// Opens the file anew after the disk was full. Waits on while there is no space, or no file in the place of the
+    /// store; whatever else fails needs a restart.
     fn recover(&mut self) {
         if self.health.ailment().map(|ailment| ailment.cure) != Some(Cure::Space) {
             return;
@@ -205,8 +207,19 @@ impl Committer {
             ..
         } = match (self.reopen)() {
             Ok(loaded) => loaded,
-            Err(Ailment { reason, .. }) => {
+            Err(Ailment {
+                reason,
+                cure: Cure::Space,
+            }) => {
                 tracing::debug!(reason, "store not recovered yet");
+                return;
+            }
+            // Space does not cure it, so it is not waited for; a file that is away is.
+            Err(Ailment {
+                reason,
+                cure: cure @ (Cure::Restart | Cure::Return),
+            }) => {
+                self.health.fall_ill(reason, cure);
                 return;
             }
         };

@@ -4,7 +4,7 @@
 //! vouch for the store has done so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -19,6 +19,30 @@ use super::super::witness::Keeper;
 use super::disk::{self, Loaded, create_file};
 use super::vouching::{self, Purpose};
 use super::{STORE_FILE, Shared};
+
+/// Opens the store at `path` anew, which must still be that of `lineage`.
+fn reopen(path: &Path, directory: &Path, lineage: &str) -> Result<Loaded, Ailment> {
+    let shown = path.display();
+    // One that is away was not written to; one that cannot be looked at says so below.
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Err(Ailment {
+            reason: format!(
+                "the watermark store {shown} was removed or moved while its disk was full; nothing is signed until \
+                 it is back in its place"
+            ),
+            cure: Cure::Return,
+        });
+    }
+    let again = disk::open_durably(path, directory)?;
+    if again.lineage == lineage {
+        return Ok(again);
+    }
+    Err(Ailment::from(format!(
+        "the watermark store {shown} was replaced by another one, {}, while the disk of {lineage} was full; nothing \
+         is signed until the right one is in its place and the process is restarted",
+        again.lineage
+    )))
+}
 
 impl Shared {
     fn path(&self) -> PathBuf {
@@ -70,12 +94,7 @@ impl Shared {
         write(&self.memory).commits = loaded.contents.commits;
         let (path, directory) = (self.path(), self.lock.directory().to_owned());
         let lineage = loaded.lineage.clone();
-        let reopen = move || {
-            let again = disk::open_durably(&path, &directory)?;
-            let same = again.lineage == lineage;
-            same.then_some(again)
-                .ok_or_else(|| "it is another store now".to_owned().into())
-        };
+        let reopen = move || reopen(&path, &directory, &lineage);
         *committer = Some(self.start_committer(loaded, Box::new(reopen))?);
         Ok(())
     }

@@ -15,6 +15,7 @@ mod machine;
 mod migration;
 mod outage;
 mod power;
+mod recovery;
 mod reference;
 mod replace;
 mod stalls;
@@ -65,7 +66,14 @@ fn open(folder: &tempfile::TempDir) -> EmbeddedStore {
 
 /// A store over a database that is not in the folder; only its lock is.
 fn open_over(folder: &tempfile::TempDir, database: Database) -> EmbeddedStore {
-    open_over_with(folder, database, || Err("still full".to_owned().into()))
+    open_over_with(folder, database, || Err(still_full()))
+}
+
+fn still_full() -> Ailment {
+    Ailment {
+        reason: "still full".to_owned(),
+        cure: Cure::Space,
+    }
 }
 
 /// The same; `reopen` is asked after the disk was full.

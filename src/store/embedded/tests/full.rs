@@ -1,14 +1,14 @@
 //! A disk that is full when the store is opened: nothing is signed, and space is all that it takes.
 
 use crate::fixture::{ask, at, second};
-use crate::store::calls::journal::set_full;
+use crate::store::calls::journal::{Fault, set_fault};
 
 use super::witness::Home;
 use super::*;
 
 /// A store that met a full disk when it was opened.
 fn opened_without_space(home: &Home) -> EmbeddedStore {
-    set_full(true);
+    set_fault(Fault::Full(0));
     let store = home.open();
     for _ in 0..2 {
         let reason = store.report().reason.unwrap();
@@ -17,7 +17,7 @@ fn opened_without_space(home: &Home) -> EmbeddedStore {
         store.try_recover();
         assert_eq!(store.report().condition, Condition::Refusing);
     }
-    set_full(false);
+    set_fault(Fault::Nothing);
     store
 }
 

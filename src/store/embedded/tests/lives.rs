@@ -135,7 +135,7 @@ async fn live(machine: &Machine, world: &mut World, life: &Life, is_made: impl F
         return;
     };
     let store = open(&folder);
-    begin(&store, loaded, || Err("no space".to_owned().into()));
+    begin(&store, loaded, || Err(still_full()));
     let mut permitted = Vec::new();
     for step in &life.steps {
         match step {

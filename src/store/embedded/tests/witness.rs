@@ -35,7 +35,7 @@ impl Home {
         }
     }
 
-    fn lock(&self) -> DirectoryLock {
+    pub(super) fn lock(&self) -> DirectoryLock {
         DirectoryLock::acquire(self.folder.path()).unwrap()
     }
 

@@ -71,6 +71,7 @@ fn full() -> Document {
         created: time("2026-11-23T05:00:00Z"),
         sealed: None,
         commits: Some(4_711),
+        writer: Some("00112233445566778899aabbccddeeff".to_owned()),
         accounts: accounts.collect(),
     }
 }
@@ -119,6 +120,7 @@ fn what_is_exported_fits_the_schema() {
         accounts: Vec::new(),
         sealed: "2026-11-23T05:00:00.001Z".parse().ok(),
         commits: None,
+        writer: None,
         ..full()
     };
     for document in [full(), empty] {
@@ -167,6 +169,9 @@ fn what_the_reader_refuses_the_schema_refuses() {
         json!("tz9VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb"),
         json!("tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcj"),
         json!("NetXdQprcVkpa"),
+        json!("00112233445566778899AABBCCDDEEFF"),
+        json!("00112233445566778899aabbccddeef"),
+        json!("ffeeddccbbaa99887766554433221100"),
         json!([]),
         json!({}),
         json!([{}]),
@@ -202,8 +207,9 @@ fn a_field_left_out_or_added_is_refused_by_both() {
         let mut added = whole.clone();
         added.pointer_mut(pointer).unwrap()["extra"] = json!(1);
         let mut damaged = vec![added];
-        // Only a witness has the number of commits.
-        for name in fields.keys().filter(|name| *name != "commits") {
+        // Only a witness has the number of commits and its writer.
+        let is_required = |name: &&String| !["commits", "writer"].contains(&name.as_str());
+        for name in fields.keys().filter(is_required) {
             let mut without = whole.clone();
             let fields = without.pointer_mut(pointer).unwrap().as_object_mut();
             fields.unwrap().remove(name);

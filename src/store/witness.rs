@@ -23,11 +23,55 @@ const ACCEPT: &str = "if this store is really the right one, accept it by raisin
     everything ever signed: stop the proxy and run `signer-proxy watermark accept --config FILE --level LEVEL` \
     (or --from-node URL)";
 
-/// What the witness of the store `lineage` says of `contents` at `now`.
-pub(super) fn document(lineage: &str, contents: &Contents, now: Timestamp) -> Document {
+/// What the witness of the store `lineage` says of `contents` at `now`, by the hand of `writer`.
+pub(super) fn document(
+    lineage: &str,
+    contents: &Contents,
+    writer: &str,
+    now: Timestamp,
+) -> Document {
     Document {
         commits: Some(contents.commits),
+        writer: Some(writer.to_owned()),
         ..Document::of_book(lineage, &contents.book, now)
+    }
+}
+
+/// What a process knows of the witness that it keeps.
+#[derive(Clone, Debug)]
+pub(super) struct Hand {
+    /// What this process signs its witnesses with.
+    pub(super) writer: String,
+    /// What was there when the store was opened, from the process before.
+    pub(super) found: Option<Document>,
+    /// The newest number of commits that was there then, or that this process has written since.
+    pub(super) commits: Option<u64>,
+}
+
+impl Hand {
+    /// The hand of a process that finds `found`.
+    pub(super) fn new(writer: String, found: Option<Document>) -> Self {
+        let commits = found.as_ref().and_then(|found| found.commits);
+        Self {
+            writer,
+            found,
+            commits,
+        }
+    }
+
+    /// Takes down that `document` was written.
+    pub(super) fn wrote(&mut self, document: &Document) {
+        self.commits = self.commits.max(document.commits);
+    }
+
+    /// Whether `there` was written by another process since this one has the store open. A volume that loses what
+    /// was written last can bring back an older one of ours, what was found, or what was there before that; a copy
+    /// of the store that is at work writes something as new with a hand of its own.
+    fn is_of_another(&self, there: &Document) -> bool {
+        there.writer.as_ref() != Some(&self.writer)
+            && self.found.as_ref() != Some(there)
+            && self.commits.is_some()
+            && self.commits <= there.commits
     }
 }
 
@@ -79,13 +123,12 @@ pub fn read(path: &Path) -> Result<Option<Document>, Unusable> {
     }
 }
 
-/// Why the witness must not be written over: it says that another process keeps it. `written` is what this
-/// process wrote last, if that is certain; `contents` were read after the witness, so they are behind it only if
-/// somebody else wrote it.
+/// Why the witness must not be written over: it says that another process keeps it. `contents` were read after the
+/// witness, so they are behind it only if somebody else wrote it.
 pub(super) fn kept_by_another(
     path: &Path,
     there: &Document,
-    written: Option<&Document>,
+    hand: &Hand,
     lineage: &str,
     contents: &Contents,
 ) -> Option<String> {
@@ -93,7 +136,7 @@ pub(super) fn kept_by_another(
         format!("it belongs to the watermark store {} now", there.lineage)
     } else if let Some(what) = behind(there, contents, path) {
         what
-    } else if written.is_some_and(|mine| mine != there && mine.commits <= there.commits) {
+    } else if hand.is_of_another(there) {
         "it was written meanwhile, and not by this process".to_owned()
     } else {
         return None;

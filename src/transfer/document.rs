@@ -35,6 +35,9 @@ pub struct Document {
     pub sealed: Option<Timestamp>,
     /// How many commits made the store; only a witness has it, to be compared with the store itself.
     pub commits: Option<u64>,
+    /// Who wrote it, 32 hexadecimal digits that each opening of a store draws anew; only a witness has it, to tell
+    /// the processes apart that write one.
+    pub writer: Option<String>,
     /// All accounts, each once.
     pub accounts: Vec<DocumentAccount>,
 }
@@ -107,6 +110,7 @@ impl Document {
             created,
             sealed: book.sealed,
             commits: None,
+            writer: None,
             accounts: accounts.into_values().collect(),
         }
     }
@@ -164,7 +168,8 @@ impl Document {
         let root = Place::root(file, json);
         check_version(&root)?;
         let fields = root.object(&[
-            "format", "version", "lineage", "created", "sealed", "commits", "accounts", "checksum",
+            "format", "version", "lineage", "created", "sealed", "commits", "writer", "accounts",
+            "checksum",
         ])?;
         check_sum(&fields)?;
         let lineage = fields.required("lineage")?;
@@ -190,6 +195,10 @@ impl Document {
             },
             commits: match fields.optional("commits") {
                 Some(place) => Some(place.count()?),
+                None => None,
+            },
+            writer: match fields.optional("writer") {
+                Some(place) => Some(writer(&place)?),
                 None => None,
             },
             accounts,
@@ -281,6 +290,18 @@ fn printable<'a>(place: &Place<'a>, what: &str) -> Result<&'a str, ReadError> {
         return Err(place.error(format!("{} is not {what}", shown(text))));
     }
     Ok(text)
+}
+
+fn writer(place: &Place<'_>) -> Result<String, ReadError> {
+    let text = place.text()?;
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() == 32 && text.bytes().all(is_digit) {
+        return Ok(text.to_owned());
+    }
+    Err(place.error(format!(
+        "{} is not a writer (32 hexadecimal digits, 0-9 and a-f)",
+        shown(text)
+    )))
 }
 
 fn halted(place: Place<'_>) -> Result<Halted, ReadError> {

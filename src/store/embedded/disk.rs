@@ -166,13 +166,14 @@ pub(super) fn create_file(path: &Path) -> Result<(), String> {
     let database = Database::builder()
         .create_with_backend(FileBackend::new(made).map_err(|e| text(&e))?)
         .map_err(|e| text(&e))?;
-    tables::initialise(&database, &new_lineage()?).map_err(|e| text(&e))?;
+    tables::initialise(&database, &random_id()?).map_err(|e| text(&e))?;
     drop(database);
     calls::rename(&temporary, path).map_err(|e| text(&e))?;
     calls::sync_directory(directory).map_err(|e| text(&e))
 }
 
-pub(super) fn new_lineage() -> Result<String, String> {
+/// 32 hexadecimal digits that nobody else has.
+pub(super) fn random_id() -> Result<String, String> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
     Ok(hex::encode(bytes))

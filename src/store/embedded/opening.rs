@@ -15,7 +15,7 @@ use crate::guard::StoreError;
 use super::super::ailment::{Ailment, Cure};
 use super::super::committer::{Committer, QUEUE, Reopen, read, write};
 use super::super::owner;
-use super::super::witness::Keeper;
+use super::super::witness::{Hand, Keeper};
 use super::disk::{self, Loaded, create_file};
 use super::vouching::{self, Purpose};
 use super::{STORE_FILE, Shared};
@@ -90,12 +90,12 @@ impl Shared {
         let mut loaded = disk::open_durably(&self.path(), self.lock.directory())?;
         *write(&self.lineage) = Some(loaded.lineage.clone());
         *write(&self.memory) = loaded.contents.clone();
-        vouching::check(&self.trust, &self.path(), &mut loaded, self.purpose)?;
+        let hand = vouching::check(&self.trust, &self.path(), &mut loaded, self.purpose)?;
         write(&self.memory).commits = loaded.contents.commits;
         let (path, directory) = (self.path(), self.lock.directory().to_owned());
         let lineage = loaded.lineage.clone();
         let reopen = move || reopen(&path, &directory, &lineage);
-        *committer = Some(self.start_committer(loaded, Box::new(reopen))?);
+        *committer = Some(self.start_committer(loaded, hand, Box::new(reopen))?);
         Ok(())
     }
 
@@ -103,6 +103,7 @@ impl Shared {
     pub(super) fn start_committer(
         &self,
         loaded: Loaded,
+        hand: Hand,
         reopen: Reopen,
     ) -> Result<JoinHandle<()>, String> {
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -114,6 +115,7 @@ impl Shared {
                 loaded.lineage.clone(),
                 Arc::clone(&self.memory),
                 self.health.clone(),
+                hand,
             )?),
             Some(_) | None => None,
         };

@@ -18,7 +18,7 @@ use crate::guard::{Book, Slot, Touched};
 use super::super::ailment::Ailment;
 use super::super::lock::DirectoryLock;
 use super::super::{calls, file, owner, tables};
-use super::disk::{new_lineage, open, read_database};
+use super::disk::{open, random_id, read_database};
 use super::{EmbeddedStore, STORE_FILE, Trust};
 
 /// What there is in a state directory.
@@ -93,7 +93,7 @@ impl EmbeddedStore {
         now: Timestamp,
     ) -> Result<Replaced, String> {
         let path = lock.directory().join(STORE_FILE);
-        let lineage = new_lineage()?;
+        let lineage = random_id()?;
         let bytes = make(&path, lock.directory(), &lineage, book)?;
         let mut kept = vec![keep(&path, now)?];
         put(&bytes, &path)?;

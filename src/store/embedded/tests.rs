@@ -36,6 +36,7 @@ use crate::tezos::ConsensusKind;
 
 use super::super::ailment::Ailment;
 use super::super::tables;
+use super::super::witness::Hand;
 use super::disk::{Loaded, read_database};
 use super::*;
 use device::Device;
@@ -102,7 +103,11 @@ fn begin(
     *store.shared.committer() = Some(
         store
             .shared
-            .start_committer(loaded, Box::new(reopen))
+            .start_committer(
+                loaded,
+                Hand::new("writer".to_owned(), None),
+                Box::new(reopen),
+            )
             .unwrap(),
     );
 }

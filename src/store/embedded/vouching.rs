@@ -11,7 +11,7 @@ use crate::transfer::Document;
 
 use super::super::ailment::Ailment;
 use super::super::contents::Contents;
-use super::super::witness::{self, Unusable};
+use super::super::witness::{self, Hand, Unusable};
 use super::super::{file, tables};
 use super::disk::{self, Loaded, create_file};
 use super::{DirectoryLock, EmbeddedStore, STORE_FILE};
@@ -85,13 +85,13 @@ pub(super) fn absent(trust: &Trust, directory: &Path) -> Result<(), String> {
 }
 
 /// Whether the store may be believed. To sign by it, its witness is brought up to date, or begun; to look at it,
-/// nothing is written.
+/// nothing is written. Returns what a keeper has to know of the witness.
 pub(super) fn check(
     trust: &Trust,
     store: &Path,
     loaded: &mut Loaded,
     purpose: Purpose,
-) -> Result<(), Ailment> {
+) -> Result<Hand, Ailment> {
     let Loaded {
         lineage,
         contents,
@@ -99,23 +99,30 @@ pub(super) fn check(
         ..
     } = &*loaded;
     check_pin(trust, store, lineage)?;
+    let writer = disk::random_id()?;
     let Some(path) = &trust.witness else {
-        return Ok(());
+        return Ok(Hand::new(writer, None));
     };
     let witness = witness::read(path).map_err(String::from)?;
     match witness::contradiction(path, witness.as_ref(), lineage, contents, *witnessed) {
-        Some(sentence) => Err(sentence.into()),
-        None if purpose == Purpose::Looking => Ok(()),
-        None if *witnessed => {
-            // The process before may have been killed between a commit and its witness.
-            if let Err(Ailment { reason: error, .. }) = write_witness(path, loaded) {
-                tracing::error!(%error, "witness cannot be written; signing goes on without it");
-            }
-            Ok(())
-        }
-        // From now on a missing witness is a finding.
-        None => begin_witness(path, loaded),
+        Some(sentence) => return Err(sentence.into()),
+        None => {}
     }
+    let is_witnessed = *witnessed;
+    let mut hand = Hand::new(writer, witness);
+    if purpose == Purpose::Looking {
+        return Ok(hand);
+    }
+    if is_witnessed {
+        // The process before may have been killed between a commit and its witness.
+        if let Err(Ailment { reason: error, .. }) = write_witness(path, loaded, &mut hand) {
+            tracing::error!(%error, "witness cannot be written; signing goes on without it");
+        }
+    } else {
+        // From now on a missing witness is a finding.
+        begin_witness(path, loaded, &mut hand)?;
+    }
+    Ok(hand)
 }
 
 fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
@@ -129,9 +136,13 @@ fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
     }
 }
 
-fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), Ailment> {
-    let document = witness::document(&loaded.lineage, &loaded.contents, crate::time::now());
-    file::write_durably(path, document.to_text().as_bytes()).map_err(|error| {
+fn write_witness(path: &Path, loaded: &Loaded, hand: &mut Hand) -> Result<(), Ailment> {
+    let Loaded {
+        lineage, contents, ..
+    } = loaded;
+    let document = witness::document(lineage, contents, &hand.writer, crate::time::now());
+    let written = file::write_durably(path, document.to_text().as_bytes());
+    written.map(|()| hand.wrote(&document)).map_err(|error| {
         let reason = format!(
             "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",
             path.display()
@@ -140,8 +151,8 @@ fn write_witness(path: &Path, loaded: &Loaded) -> Result<(), Ailment> {
     })
 }
 
-fn begin_witness(path: &Path, loaded: &mut Loaded) -> Result<(), Ailment> {
-    write_witness(path, loaded)?;
+fn begin_witness(path: &Path, loaded: &mut Loaded, hand: &mut Hand) -> Result<(), Ailment> {
+    write_witness(path, loaded, hand)?;
     let commits = loaded.contents.next();
     tables::mark_witnessed(&loaded.database, commits).map_err(Ailment::of_database)?;
     loaded.contents.commits = commits;
@@ -209,7 +220,8 @@ impl EmbeddedStore {
             ));
         }
         let known = raise_all(&mut loaded, witness.as_ref(), (chain, level), now)?;
-        begin_witness(path, &mut loaded).map_err(|ailment| ailment.reason)?;
+        let mut hand = Hand::new(disk::random_id()?, None);
+        begin_witness(path, &mut loaded, &mut hand).map_err(|ailment| ailment.reason)?;
         let (accounts, halted) = known.into_iter().partition(|known| known.chain == chain);
         Ok(Accepted {
             lineage: loaded.lineage,

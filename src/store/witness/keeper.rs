@@ -15,7 +15,7 @@ use super::super::ailment::{Cure, Health};
 use super::super::committer::read;
 use super::super::contents::Memory;
 use super::super::file;
-use super::{Unusable, document, kept_by_another};
+use super::{Hand, Unusable, document, kept_by_another};
 use crate::transfer::Document;
 
 /// Pause before a witness that could not be written is tried again.
@@ -63,12 +63,13 @@ pub(in crate::store) struct Keeper {
 
 impl Keeper {
     /// Starts to keep the witness at `path` of the store `lineage`, whose contents `memory` shows and whose
-    /// `health` suffers if somebody else keeps it.
+    /// `health` suffers if somebody else keeps it; `hand` is how the store was opened.
     pub(in crate::store) fn start(
         path: PathBuf,
         lineage: String,
         memory: Memory,
         health: Health,
+        hand: Hand,
     ) -> Result<Self, String> {
         let shared = Arc::new(Shared::default());
         // What was read at the start is repeated to bakers without another commit: if it could not be noted
@@ -84,7 +85,7 @@ impl Keeper {
                     memory,
                     health,
                 };
-                keep(&kept, &told);
+                keep(&kept, hand, &told);
             })
             .map_err(|error| format!("cannot start the thread of the witness: {error}"))?;
         Ok(Self {
@@ -132,11 +133,11 @@ enum Setback {
 }
 
 impl Kept {
-    /// Looks at the witness and brings it up to date; returns what it is now. `written` is what this process wrote
-    /// last, if that is certain.
-    fn update(&self, written: Option<&Document>) -> Result<Document, Setback> {
-        self.look(written)?;
-        let document = document(&self.lineage, &read(&self.memory), crate::time::now());
+    /// Looks at the witness and brings it up to date; returns what it is now.
+    fn update(&self, hand: &Hand) -> Result<Document, Setback> {
+        self.look(hand)?;
+        let now = crate::time::now();
+        let document = document(&self.lineage, &read(&self.memory), &hand.writer, now);
         let trouble = |error| {
             let path = self.path.display();
             Setback::Trouble(format!("the witness {path} cannot be written: {error}"))
@@ -146,7 +147,7 @@ impl Kept {
     }
 
     /// Whether what is there may be written over.
-    fn look(&self, written: Option<&Document>) -> Result<(), Setback> {
+    fn look(&self, hand: &Hand) -> Result<(), Setback> {
         let there = match super::read(&self.path) {
             Ok(Some(there)) => there,
             Ok(None) => return Ok(()),
@@ -159,19 +160,15 @@ impl Kept {
                 return Err(Setback::Trouble(error));
             }
         };
-        if written == Some(&there) {
-            return Ok(());
-        }
         // Read last, so that it is as new as any witness of our own.
         let contents = read(&self.memory);
-        kept_by_another(&self.path, &there, written, &self.lineage, &contents)
+        kept_by_another(&self.path, &there, hand, &self.lineage, &contents)
             .map_or(Ok(()), |reason| Err(Setback::Another(reason)))
     }
 }
 
-fn keep(kept: &Kept, shared: &Shared) {
+fn keep(kept: &Kept, mut hand: Hand, shared: &Shared) {
     let path = &kept.path;
-    let mut written: Option<Document> = None;
     loop {
         let mut orders = shared.orders();
         while !orders.due && !orders.end {
@@ -186,11 +183,11 @@ fn keep(kept: &Kept, shared: &Shared) {
         }
         orders.due = false;
         drop(orders);
-        let updated = kept.update(written.as_ref());
+        let updated = kept.update(&hand);
         let mut orders = shared.orders();
         match updated {
             Ok(document) => {
-                written = Some(document);
+                hand.wrote(&document);
                 if orders.trouble.take().is_some() {
                     tracing::info!(witness = %path.display(), "witness written again");
                 }
@@ -201,8 +198,6 @@ fn keep(kept: &Kept, shared: &Shared) {
                 return;
             }
             Err(Setback::Trouble(error)) => {
-                // It may be there all the same.
-                written = None;
                 if orders.trouble.is_none() {
                     tracing::error!(witness = %path.display(), error, "witness cannot be written; signing goes on without it");
                 }

@@ -12,7 +12,7 @@ fn counted(book: &Book, commits: u64) -> Contents {
 }
 
 fn document(lineage: &str, book: &Book, now: Timestamp) -> Document {
-    super::document(lineage, &counted(book, 7), now)
+    super::document(lineage, &counted(book, 7), "mine", now)
 }
 
 const KIND: ConsensusKind = ConsensusKind::Attestation;
@@ -176,7 +176,10 @@ fn an_absent_a_damaged_an_unreadable_and_a_newer_witness_are_told_apart() {
     let folder = crate::fixture::folder();
     let path = folder.path().join("witness");
     assert_eq!(read(&path), Ok(None));
-    let document = document("one", &book(), second(2_000));
+    let document = Document {
+        writer: None,
+        ..document("one", &book(), second(2_000))
+    };
     let text = document.to_text();
     std::fs::write(&path, &text).unwrap();
     assert_eq!(read(&path), Ok(Some(document)));
@@ -209,4 +212,62 @@ fn an_absent_a_damaged_an_unreadable_and_a_newer_witness_are_told_apart() {
     let error = read(&path).unwrap_err();
     assert!(matches!(error, Unusable::Unreadable(_)), "{error:?}");
     assert!(!error.to_string().contains(ACCEPT), "{error}");
+}
+
+#[test]
+fn what_another_process_wrote_is_told_by_its_hand_and_what_a_volume_lost_is_not_held_against_us() {
+    let by = |writer: &str, commits| Document {
+        writer: Some(writer.to_owned()),
+        commits,
+        ..document("one", &book(), second(2_000))
+    };
+    let found = by("before", Some(5));
+    let mut hand = Hand::new("mine".to_owned(), Some(found.clone()));
+    let says = |hand: &Hand, there: &Document| {
+        kept_by_another(Path::new("w"), there, hand, "one", &counted(&book(), 8)).is_some()
+    };
+    // Before anything is written: the process before, and a copy that was opened from the same witness.
+    for (there, expected) in [
+        (found.clone(), false),
+        (by("other", Some(5)), true),
+        (by("other", Some(6)), true),
+        (by("earlier", Some(4)), false),
+        (by("earlier", None), false),
+    ] {
+        assert_eq!(says(&hand, &there), expected, "{there:?}");
+    }
+    hand.wrote(&by("mine", Some(7)));
+    for (there, expected) in [
+        // Equal numbers, and older ones, of our own; made at whatever time.
+        (by("mine", Some(7)), false),
+        (by("mine", Some(6)), false),
+        (
+            Document {
+                created: second(1),
+                ..by("mine", Some(7))
+            },
+            false,
+        ),
+        // What the volume may bring back.
+        (found.clone(), false),
+        (by("earlier", Some(6)), false),
+        // As new as ours, or ahead of the store.
+        (by("other", Some(7)), true),
+        (by("other", Some(8)), true),
+        (by("mine", Some(9)), true),
+        (
+            Document {
+                writer: None,
+                ..by("", Some(7))
+            },
+            true,
+        ),
+    ] {
+        assert_eq!(says(&hand, &there), expected, "{there:?}");
+    }
+    // A store that is opened again and again beside a volume that loses everything.
+    let mut hand = Hand::new("mine".to_owned(), Some(by("before", Some(7))));
+    hand.wrote(&by("mine", Some(7)));
+    assert!(!says(&hand, &by("before", Some(7))));
+    assert!(says(&hand, &by("other", Some(7))));
 }

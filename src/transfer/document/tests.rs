@@ -19,6 +19,7 @@ pub(in crate::transfer) fn full() -> Document {
         created: second(2_000),
         sealed: Some(second(1_999)),
         commits: Some(u64::MAX),
+        writer: Some("00112233445566778899aabbccddeeff".to_owned()),
         accounts: vec![
             DocumentAccount {
                 chain: ChainId::MAINNET,
@@ -279,13 +280,17 @@ fn every_field_must_be_there() {
 }
 
 #[test]
-fn the_number_of_commits_may_be_left_out_and_is_then_not_written() {
+fn the_number_of_commits_and_the_writer_may_be_left_out_and_are_then_not_written() {
     let uncounted = Document {
         commits: None,
+        writer: None,
         ..full()
     };
     let text = uncounted.to_text();
-    assert!(!text.contains("commits"), "{text}");
+    assert!(
+        !text.contains("commits") && !text.contains("writer"),
+        "{text}"
+    );
     assert_eq!(read(&text), Ok(uncounted));
     assert!(
         full()

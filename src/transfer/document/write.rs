@@ -23,6 +23,9 @@ impl Document {
         if let Some(commits) = self.commits {
             fields.push(field("commits", Json::Number(commits.into())));
         }
+        if let Some(writer) = &self.writer {
+            fields.push(field("writer", text(writer)));
+        }
         fields.push(field(
             "accounts",
             Json::List(accounts.into_iter().map(account).collect()),

@@ -101,7 +101,7 @@ async fn what_is_no_store_is_found_to_be_none() {
 }
 
 #[tokio::test]
-async fn the_new_store_holds_everything_under_a_new_lineage_and_the_old_one_is_kept() {
+async fn the_new_store_holds_everything_under_a_random_id_and_the_old_one_is_kept() {
     let folder = filled().await;
     let old = std::fs::read(folder.path().join(STORE_FILE)).unwrap();
     let (lineage, book) = whole(&folder);

@@ -59,7 +59,7 @@ async fn a_witness_that_is_ahead_of_the_running_store_or_of_another_one_is_not_w
         |document: &mut Document| document.accounts[0].watermarks[0].position = at(9_000, 0),
         |document: &mut Document| document.sealed = Some(second(1)),
         // The same contents, by another hand.
-        |document: &mut Document| document.created = second(1),
+        |document: &mut Document| document.writer = Some("f".repeat(32)),
     ] {
         let home = Home::new();
         drop(home.copied().await);
@@ -99,5 +99,25 @@ async fn a_witness_that_is_damaged_gone_or_older_is_written_anew() {
         );
         while !fresh() {}
         assert_eq!(store.report().condition, Condition::Ready);
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_loses_what_was_noted_last_is_not_taken_for_another_copy() {
+    let home = Home::new();
+    drop(home.copied().await);
+    let found = std::fs::read(home.witness()).unwrap();
+    let store = home.open();
+    let is_up_to_date = || noted(&home).commits == Some(read(&store.shared.memory).commits);
+    // What the start wrote, and what the keeper writes at once, are lost; then what follows, all the time.
+    for level in 101..120 {
+        std::fs::write(home.witness(), &found).unwrap();
+        assert_eq!(
+            store.claim(ask(at(level, 0), 1), second(1_000)).await,
+            Ok(Answer::Permit)
+        );
+        until("what was committed", is_up_to_date, async || {}).await;
+        let report = store.report();
+        assert_eq!(report.condition, Condition::Ready, "{:?}", report.reason);
     }
 }

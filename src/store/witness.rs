@@ -37,6 +37,15 @@ pub(super) fn document(
     }
 }
 
+/// Whether `there` says all that there is to say of `contents`, by whatever hand.
+pub(super) fn is_up_to_date(there: &Document, lineage: &str, contents: &Contents) -> bool {
+    let wanted = Document {
+        writer: there.writer.clone(),
+        ..document(lineage, contents, "", there.created)
+    };
+    *there == wanted
+}
+
 /// What a process knows of the witness that it keeps.
 #[derive(Clone, Debug)]
 pub(super) struct Hand {

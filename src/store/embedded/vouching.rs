@@ -109,18 +109,22 @@ pub(super) fn check(
         None => {}
     }
     let is_witnessed = *witnessed;
+    let is_behind = witness
+        .as_ref()
+        .is_none_or(|there| !witness::is_up_to_date(there, lineage, contents));
     let mut hand = Hand::new(writer, witness);
     if purpose == Purpose::Looking {
         return Ok(hand);
     }
-    if is_witnessed {
-        // The process before may have been killed between a commit and its witness.
-        if let Err(Ailment { reason: error, .. }) = write_witness(path, loaded, &mut hand) {
-            tracing::error!(%error, "witness cannot be written; signing goes on without it");
-        }
-    } else {
+    if !is_witnessed {
         // From now on a missing witness is a finding.
         begin_witness(path, loaded, &mut hand)?;
+    } else if is_behind {
+        // The process before may have been killed between a commit and its witness. What it committed is given to
+        // bakers from now on, so it is noted first; otherwise the keeper writes, and nobody waits for it.
+        if let Err(error) = write_witness(path, loaded, &mut hand) {
+            tracing::error!(%error, "witness cannot be written; signing goes on without it");
+        }
     }
     Ok(hand)
 }
@@ -136,21 +140,22 @@ fn check_pin(trust: &Trust, store: &Path, lineage: &str) -> Result<(), String> {
     }
 }
 
-fn write_witness(path: &Path, loaded: &Loaded, hand: &mut Hand) -> Result<(), Ailment> {
+fn write_witness(path: &Path, loaded: &Loaded, hand: &mut Hand) -> Result<(), String> {
     let Loaded {
         lineage, contents, ..
     } = loaded;
     let document = witness::document(lineage, contents, &hand.writer, crate::time::now());
     let written = file::write_durably(path, document.to_text().as_bytes());
     written.map(|()| hand.wrote(&document)).map_err(|error| {
-        let reason = format!(
-            "the witness {} cannot be written: {error}; mount its volume, or leave state.witness out",
+        format!(
+            "the witness {} cannot be written: {error}; mount its volume or make space there, and restart, or leave \
+             state.witness out",
             path.display()
-        );
-        Ailment::of_file(&error, reason)
+        )
     })
 }
 
+/// A volume of the witness that is full is not the store's: waiting for its space would open the store again and again.
 fn begin_witness(path: &Path, loaded: &mut Loaded, hand: &mut Hand) -> Result<(), Ailment> {
     write_witness(path, loaded, hand)?;
     let commits = loaded.contents.next();

@@ -1,7 +1,8 @@
-//! A disk that is full when the store is opened: nothing is signed, and space is all that it takes.
+//! A disk that is full when the store is opened: nothing is signed, and space is all that it takes. Only the volume of
+//! the witness, at its first use, takes a restart.
 
 use crate::fixture::{ask, at, second};
-use crate::store::calls::journal::{Fault, set_fault};
+use crate::store::calls::journal::{Call, Fault, set_fault, taken_down};
 
 use super::witness::Home;
 use super::*;
@@ -84,4 +85,50 @@ async fn a_store_that_is_gone_once_there_is_space_is_not_taken_for_a_first_start
         .raise(vec![raise(KINDS[0], at(1, 0))], second(1))
         .await;
     assert_eq!(raised, Err(StoreError::Unavailable(reason)));
+}
+
+#[tokio::test]
+async fn a_full_volume_of_the_witness_at_its_first_use_is_named_and_costs_the_store_no_writes() {
+    let home = Home::new();
+    drop({
+        let store = EmbeddedStore::open(home.lock(), None, |_| ());
+        raise_all(&store).await;
+        store
+    });
+    // The store is copied, and then there is no space for the witness.
+    set_fault(Fault::Full(1));
+    let store = home.open();
+    let reason = store.report().reason.unwrap();
+    for part in ["witness.json cannot be written", "make space there"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    let ((), calls) = taken_down(|| store.try_recover());
+    assert_eq!(calls, []);
+    set_fault(Fault::Nothing);
+    store.try_recover();
+    assert_eq!(store.report().reason, Some(reason));
+    drop(store);
+    let store = home.open();
+    assert_eq!(store.report().condition, Condition::Ready);
+    assert!(home.witness().exists());
+}
+
+#[tokio::test]
+async fn a_start_writes_the_witness_itself_only_if_that_is_behind() {
+    let home = Home::new();
+    raise_all(&home.open()).await;
+    let early = std::fs::read(home.witness()).unwrap();
+    let claimed = home.open().claim(ask(at(101, 0), 1), second(1_000)).await;
+    assert_eq!(claimed, Ok(Answer::Permit));
+    // Both files are written durably, each by one rename; the keeper has a thread of its own.
+    let renames = || {
+        let (store, calls) = taken_down(|| home.open());
+        assert_eq!(store.report().condition, Condition::Ready);
+        let is_rename = |call: &&Call| matches!(call, Call::Rename(_, to) if *to == home.witness());
+        calls.iter().filter(is_rename).count()
+    };
+    assert_eq!(renames(), 0);
+    std::fs::write(home.witness(), early).unwrap();
+    assert_eq!(renames(), 1);
+    assert_eq!(renames(), 0);
 }

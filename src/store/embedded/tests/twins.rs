@@ -22,14 +22,16 @@ async fn of_two_copies_of_a_store_at_work_on_one_witness_one_stops_and_leaves_it
     }
     // In step with each other: their floors and numbers are the same all the time.
     let mut level = 200;
-    let ill = |store: &&EmbeddedStore| store.report().condition == Condition::Refusing;
-    while stores.iter().find(|store| ill(store)).is_none() {
+    let ill = |store: &EmbeddedStore| store.report().condition == Condition::Refusing;
+    let one_is_ill = || stores.iter().any(ill);
+    until("one to find the other", one_is_ill, async || {
         level += 1;
         for (store, name) in stores.iter().zip([1, 2]) {
             drop(store.claim(ask(at(level, 0), name), second(1_000)).await);
         }
-    }
-    let is_first = ill(&&stores[0]);
+    })
+    .await;
+    let is_first = ill(&stores[0]);
     let [first, second_one] = stores;
     let (ill, other) = if is_first {
         (first, second_one)
@@ -65,14 +67,16 @@ async fn a_witness_that_is_ahead_of_the_running_store_or_of_another_one_is_not_w
         drop(home.copied().await);
         let store = home.open();
         let (mut level, mut document) = (101, noted(&home));
-        while store.report().condition == Condition::Ready {
+        let is_ill = || store.report().condition == Condition::Refusing;
+        until("the stranger to be found", is_ill, async || {
             // The keeper may be about to write what it looked for before.
             document = noted(&home);
             change(&mut document);
             std::fs::write(home.witness(), document.to_text()).unwrap();
             drop(store.claim(ask(at(level, 0), 1), second(1_000)).await);
             level += 1;
-        }
+        })
+        .await;
         drop(store);
         assert_eq!(noted(&home), document);
     }
@@ -97,7 +101,7 @@ async fn a_witness_that_is_damaged_gone_or_older_is_written_anew() {
             store.claim(ask(at(level, 0), 1), second(1_000)).await,
             Ok(Answer::Permit)
         );
-        while !fresh() {}
+        until("what was committed", fresh, async || {}).await;
         assert_eq!(store.report().condition, Condition::Ready);
     }
 }

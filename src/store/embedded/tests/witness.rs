@@ -277,15 +277,15 @@ async fn a_witness_that_cannot_be_written_delays_no_signature_and_is_told() {
     let elsewhere = home.other.path().with_extension("unmounted");
     std::fs::rename(home.other.path(), &elsewhere).unwrap();
     let mut level = 100;
-    while store.vitals().witness == Some(true) {
+    let mut go_on = async || {
         level += 1;
         assert_eq!(claim(&store, level).await, Ok(Answer::Permit));
-    }
+    };
+    let told = || store.vitals().witness == Some(false);
+    until("the trouble to be told", told, &mut go_on).await;
     std::fs::rename(&elsewhere, home.other.path()).unwrap();
-    while store.vitals().witness == Some(false) {
-        level += 1;
-        assert_eq!(claim(&store, level).await, Ok(Answer::Permit));
-    }
+    let well = || store.vitals().witness == Some(true);
+    until("the witness to be written", well, go_on).await;
     drop(store);
     assert_eq!(claim(&home.open(), level + 1).await, Ok(Answer::Permit));
 }

@@ -110,10 +110,14 @@ async fn a_witness_that_is_damaged_gone_or_older_is_written_anew() {
 async fn a_volume_that_loses_what_was_noted_last_is_not_taken_for_another_copy() {
     let home = Home::new();
     drop(home.copied().await);
-    let found = std::fs::read(home.witness()).unwrap();
+    let (found, before) = (std::fs::read(home.witness()).unwrap(), noted(&home));
     let store = home.open();
+    // The numbers are the same, and the hand is ours.
+    let is_ours = || noted(&home).writer != before.writer;
+    until("the first note", is_ours, async || {}).await;
+    assert_eq!(noted(&home).commits, before.commits);
     let is_up_to_date = || noted(&home).commits == Some(read(&store.shared.memory).commits);
-    // What the start wrote, and what the keeper writes at once, are lost; then what follows, all the time.
+    // That is lost, and then what follows, all the time.
     for level in 101..120 {
         std::fs::write(home.witness(), &found).unwrap();
         assert_eq!(

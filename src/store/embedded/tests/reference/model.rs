@@ -126,14 +126,15 @@ impl Model {
     }
 
     pub(super) fn record(&mut self, asked: &Candidate, record: &Record) -> Said {
-        let Some(entry) = self.holds(asked) else {
-            return Said::Homeless;
-        };
-        if let Some(first) = &entry.record {
+        let entry = self.holds(asked);
+        if let Some(first) = entry.and_then(|entry| entry.record.as_ref()) {
             return Said::Kept(first.clone());
         }
         if self.forbidden(asked).is_some() {
             return Said::Withheld;
+        }
+        if entry.is_none() {
+            return Said::Homeless;
         }
         let lane = self.lanes.get_mut(&asked.slot.stream).unwrap();
         let entry = lane.entries.get_mut(&place(asked.slot.position)).unwrap();

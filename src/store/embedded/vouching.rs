@@ -104,11 +104,12 @@ pub(super) fn check(
         return Ok(Hand::new(writer, None));
     };
     let witness = witness::read(path).map_err(String::from)?;
-    match witness::contradiction(path, witness.as_ref(), lineage, contents, *witnessed) {
-        Some(sentence) => return Err(sentence.into()),
-        None => {}
-    }
     let is_witnessed = *witnessed;
+    let contradiction =
+        witness::contradiction(path, witness.as_ref(), lineage, contents, is_witnessed);
+    if let Some(sentence) = contradiction {
+        return Err(sentence.into());
+    }
     let is_behind = witness
         .as_ref()
         .is_none_or(|there| !witness::is_up_to_date(there, lineage, contents));

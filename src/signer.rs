@@ -11,6 +11,7 @@ pub mod attempts;
 mod cause;
 mod chance;
 pub mod client;
+mod flaps;
 pub mod health;
 mod latency;
 mod outside;

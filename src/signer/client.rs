@@ -119,6 +119,8 @@ pub struct Client {
     answer_bytes: usize,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    /// When the last whole answer came, or the last slot was taken.
+    moved: Mutex<Instant>,
     tasks: Tasks,
     connector: Arc<dyn Connect>,
 }
@@ -162,6 +164,7 @@ impl Client {
             answer_bytes: ANSWER_BYTES,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             idle: Mutex::new(Vec::new()),
+            moved: Mutex::new(Instant::now()),
             tasks,
             connector,
         }
@@ -180,6 +183,17 @@ impl Client {
         self.slots.available_permits() == 0
     }
 
+    /// While every allowed connection is in use: how long none was taken and no whole answer came.
+    #[must_use]
+    pub fn hung_for(&self) -> Option<Duration> {
+        let moved = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        self.saturated().then(|| moved.elapsed())
+    }
+
+    fn note_move(&self) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
     /// Sends one request and reads the whole answer. `gate` is passed before the first byte may leave; if
     /// it is closed, none does.
     ///
@@ -194,6 +208,7 @@ impl Client {
             .acquire()
             .await
             .map_err(|_| not_sent(Cause::Closed))?;
+        self.note_move();
         // A pooled connection may die at the same moment; what was not written, or may be sent again,
         // goes to a fresh one.
         while let Some(connection) = self.take_idle() {
@@ -305,6 +320,7 @@ impl Client {
         };
         let whole = read_whole(response, self.answer_bytes);
         let answer = whole.await.map_err(Failed::Other)?;
+        self.note_move();
         self.give_back(connection);
         Ok(answer)
     }

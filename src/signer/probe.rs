@@ -112,9 +112,10 @@ impl Prober {
         let mut board = self.roster.board();
         let mut late = JoinSet::new();
         loop {
+            let begun = Instant::now();
             let seen = self.probe(signer, path, turn, &mut late).await;
             let answered = matches!(seen.observation, Some(Observation::Hit));
-            self.observe(signer, path, seen.observation);
+            self.observe(signer, path, begun, seen.observation);
             let generation = self.list_generation.load(Ordering::Acquire);
             let due = list_read.is_none_or(|(at, read)| {
                 at.elapsed() >= AUTHORIZED_KEYS_PERIOD || read != generation
@@ -124,33 +125,45 @@ impl Prober {
             }
             turn = turn.wrapping_add(1);
             if !(answered && self.is_curious(signer)) {
-                self.pause(signer, path, &mut board, &mut late).await;
+                let late = (begun, &mut late);
+                self.pause(signer, path, &mut board, late).await;
             }
         }
     }
 
-    fn observe(&self, signer: &Signer, path: &Path, observation: Option<Observation>) {
+    /// Takes in what a probe that began at `begun` saw.
+    fn observe(
+        &self,
+        signer: &Signer,
+        path: &Path,
+        begun: Instant,
+        observation: Option<Observation>,
+    ) {
         match observation {
             None => {}
-            // A busy device may be slow to answer anything: that is no miss.
-            Some(Observation::Miss(_)) if signer.is_signing() => path.note_miss(),
-            Some(observation) => self.roster.observe(signer, path, observation),
+            // A busy device may be slow to answer anything: that is no miss. It does not close ports.
+            Some(Observation::Miss(Cause::Silent))
+                if signer.is_signing() || signer.signed_since(begun) =>
+            {
+                path.note_miss();
+            }
+            Some(observation) => self.roster.probed(signer, path, observation),
         }
     }
 
-    /// Waits for the next tick; when everything goes down meanwhile, the tick comes sooner. The answer to
-    /// a probe that was given up as missed is taken in when it comes: the path is slow, not dead.
+    /// Waits for the next tick after the one that began at `begun`; when everything goes down meanwhile, the
+    /// tick comes sooner. The answer to a probe that was given up as missed is taken in when it comes: the
+    /// path is slow, not dead.
     async fn pause(
         &self,
         signer: &Signer,
         path: &Path,
         board: &mut tokio::sync::watch::Receiver<u64>,
-        late: &mut JoinSet<Reply>,
+        (begun, late): (Instant, &mut JoinSet<Reply>),
     ) {
-        let begun = Instant::now();
         let chance = self.roster.chance();
         loop {
-            let pause = if self.roster.all_down() {
+            let pause = if self.roster.is_urgent(signer) {
                 between(chance, HURRY.0, HURRY.1)
             } else {
                 let tenth = self.settings.period.checked_div(10).unwrap_or_default();
@@ -164,10 +177,7 @@ impl Prober {
             tokio::select! {
                 biased;
                 Some(Ok(reply)) = late.join_next(), if !late.is_empty() => {
-                    let seen = self.take_in(signer, path, &reply);
-                    if !matches!(seen.observation, Some(Observation::Miss(_))) {
-                        self.observe(signer, path, seen.observation);
-                    }
+                    self.take_in_late(signer, path, &reply);
                 }
                 changed = board.changed() => {
                     if changed.is_err() {
@@ -175,6 +185,16 @@ impl Prober {
                     }
                 }
                 () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// An answer to a probe that has counted as missed; that it failed says nothing more.
+    fn take_in_late(&self, signer: &Signer, path: &Path, reply: &Reply) {
+        match self.take_in(signer, path, reply).observation {
+            Some(Observation::Miss(_)) | None => {}
+            Some(seen @ (Observation::Hit | Observation::Eject(_))) => {
+                self.roster.probed(signer, path, seen);
             }
         }
     }
@@ -220,14 +240,30 @@ impl Prober {
         turn: usize,
         late: &mut JoinSet<Reply>,
     ) -> Seen {
-        if path.client().saturated() {
-            // Traffic shows the path's health, and the probe would only wait behind it.
+        if let Some(hung) = path.client().hung_for() {
+            // Traffic shows the path's health, and the probe would only wait behind it. The signer may be
+            // what hangs: no probe has found the path dead.
+            if hung > self.timeout(path).max(signer.excuse()) {
+                let silent = Observation::Miss(Cause::Silent);
+                self.roster.observe(signer, path, silent);
+            }
             return Seen::NOTHING;
         }
         let key = self.key_in_turn(signer, turn);
         let mut exchange = JoinSet::new();
         exchange.spawn(ask(Arc::clone(path), key, self.instance.clone()));
-        match tokio::time::timeout(self.timeout(path), exchange.join_next()).await {
+        let asked = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(Ok(reply)) = late.join_next(), if !late.is_empty() => {
+                        self.take_in_late(signer, path, &reply);
+                    }
+                    answer = exchange.join_next() => return answer,
+                }
+            }
+        };
+        match tokio::time::timeout(self.timeout(path), asked).await {
             Ok(Some(Ok(reply))) => self.take_in(signer, path, &reply),
             Ok(Some(Err(_)) | None) => Seen::NOTHING,
             Err(_) => {
@@ -277,3 +313,6 @@ fn between(chance: &dyn Chance, least: Duration, most: Duration) -> Duration {
             .unwrap_or_default(),
     )
 }
+
+#[cfg(test)]
+mod tests;

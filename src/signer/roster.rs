@@ -6,7 +6,9 @@ mod blame;
 mod events;
 mod path;
 mod signer;
+mod standing;
 mod trial;
+mod under_way;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +27,7 @@ use super::cause::Cause;
 use super::chance::Chance;
 use super::health::{Observation, PathState, SignerState};
 use super::outside::Outside;
-use super::selection::{self, HOLD_DOWN, Timing};
+use super::selection::{self, Timing};
 
 pub use super::selection::Served;
 pub use path::Path;
@@ -110,11 +112,24 @@ impl Roster {
         self.board.subscribe()
     }
 
-    /// Whether no path of any signer takes work.
+    /// Whether nothing takes work that could take the place of `signer`: nothing at all, or nothing for a
+    /// key that it has shown.
     #[must_use]
-    pub fn all_down(&self) -> bool {
-        self.paths()
-            .all(|(_, path)| matches!(path.state(), PathState::Down | PathState::Unknown))
+    pub fn is_urgent(&self, signer: &Signer) -> bool {
+        let works = |signer: &Signer| {
+            let is_up =
+                |path: &Arc<Path>| matches!(path.state(), PathState::Up | PathState::Suspect);
+            signer.paths().iter().any(is_up)
+        };
+        if works(signer) {
+            return false;
+        }
+        let working: Vec<_> = self.signers.iter().filter(|signer| works(signer)).collect();
+        let lacks_all = |key: &PublicKeyHash| {
+            let serves = |signer: &&Arc<Signer>| signer.serves(*key) == Served::Proved;
+            !working.iter().any(serves)
+        };
+        working.is_empty() || signer.shown_keys().iter().any(lacks_all)
     }
 
     /// All paths with their signers.
@@ -133,12 +148,22 @@ impl Roster {
         events::path_changed(signer, path, &transition, now);
         if transition.from == PathState::Down {
             signer.forget_denials();
-            signer.forgive_silence();
         }
         let up = matches!(transition.to, PathState::Up | PathState::Suspect);
         self.path_gauge(signer, path).set(i64::from(up));
         self.refresh(signer);
         self.tell();
+    }
+
+    /// Takes in what a probe saw. One that goes unanswered on a path that is down shows that the path is dead:
+    /// it was the path that swallowed what its signer was asked, and not the signer.
+    pub fn probed(&self, signer: &Signer, path: &Path, observation: Observation) {
+        let missed = matches!(observation, Observation::Miss(_));
+        self.observe(signer, path, observation);
+        if missed && path.probe_missed() {
+            signer.forgive_silence(path);
+            self.refresh(signer);
+        }
     }
 
     /// Takes in that a signer showed a key, or denied it.
@@ -159,9 +184,8 @@ impl Roster {
     /// Takes in that a signature of `signer` for `key` was verified.
     pub fn signed(&self, signer: &Signer, key: PublicKeyHash, position: Option<Position>) {
         self.served(signer, key, Served::Proved);
-        if signer.forgive() {
-            self.refresh(signer);
-        }
+        signer.forgive();
+        self.refresh(signer);
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Active {
             signer: signer.index(),
@@ -183,17 +207,21 @@ impl Roster {
 
     /// Takes in that a signature came after all, too late for its operation.
     pub fn exonerated(&self, signer: &Signer) {
-        if signer.forgive() {
-            self.refresh(signer);
+        signer.forgive();
+        if self.refresh(signer) {
             self.tell();
         }
     }
 
     /// Takes in that the signer did not sign though asked over `path`: it failed, or was silent beyond its
-    /// patience. Its other answers do not make up for it; only a signature does.
+    /// patience. Its other answers do not make up for it, nor does time; only a signature does. Silence on a
+    /// path that probes have found dead is the path's.
     pub fn signing_failed(&self, signer: &Signer, path: &Path, cause: Cause) {
-        if signer.blame(path, cause) {
-            self.refresh(signer);
+        signer.blame(path, cause);
+        if path.is_dead() {
+            signer.forgive_silence(path);
+        }
+        if self.refresh(signer) {
             self.tell();
         }
     }
@@ -226,17 +254,11 @@ impl Roster {
             Some(last) if Some(last) == position => Timing::WithinRound,
             Some(_) | None => Timing::BetweenRounds,
         };
-        selection::order(
-            &views,
-            active.map(|active| active.signer),
-            timing,
-            HOLD_DOWN,
-            now,
-        )
-        .into_iter()
-        .filter_map(|index| self.signers.get(index).cloned())
-        .filter(|signer| signer.has_spoken())
-        .collect()
+        selection::order(&views, active.map(|active| active.signer), timing)
+            .into_iter()
+            .filter_map(|index| self.signers.get(index).cloned())
+            .filter(|signer| signer.has_spoken())
+            .collect()
     }
 
     /// Takes a signer out of selection, or back in; lasts until said otherwise.
@@ -283,30 +305,29 @@ impl Roster {
         parts
     }
 
-    fn refresh(&self, signer: &Signer) {
+    /// Computes the state of a signer anew; true if it changed.
+    fn refresh(&self, signer: &Signer) -> bool {
         let now = crate::time::now();
-        let Some((from, to, entered_before)) = signer.refresh(now) else {
-            return;
+        let Some(change) = signer.refresh(now) else {
+            return false;
         };
-        events::signer_changed(
-            signer,
-            from,
-            to,
-            events::seconds_between(entered_before, now),
-        );
+        events::signer_changed(signer, &change, now);
         let labels = label::StateChange {
             signer: signer.name().to_owned(),
-            to: to.name().to_owned(),
+            to: change.to.name().to_owned(),
         };
         self.metrics.state_changes.get_or_create(&labels).inc();
         self.show_up(signer);
+        true
     }
 
     fn show_up(&self, signer: &Signer) {
         let labels = label::Signer {
             signer: signer.name().to_owned(),
         };
-        let up = matches!(signer.state(), SignerState::Up | SignerState::Suspect);
+        // One that failed at signing takes no work while others do.
+        let answers = matches!(signer.state(), SignerState::Up | SignerState::Suspect);
+        let up = answers && !signer.is_blamed();
         self.metrics
             .signer_up
             .get_or_create(&labels)

@@ -1,17 +1,19 @@
 //! The order in which signers are asked: pure.
 //!
 //! Sticky: the signer that signed last for a key stays first while it is up, so that its watermark stays
-//! local and nothing flaps. A preferred one takes over again after it has been good for the hold-down,
-//! and only between rounds.
+//! local and nothing flaps. A preferred one takes over again after it has been good for its hold-down,
+//! and only between rounds. A signer that is being drained signs the rest of a round that it has begun, so
+//! that the switch falls between rounds.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::health::SignerState;
 
-/// How long a preferred signer must have been good before it takes over again.
+/// How long a preferred signer that went out must have been good before it takes over again. Doubles with
+/// each time that it went out within ten minutes.
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
+/// The longest hold-down.
+pub(super) const HOLD_DOWN_MOST: Duration = Duration::from_mins(5);
 
 /// Whether a signer has shown the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,12 +33,14 @@ pub(super) struct View {
     pub(super) index: usize,
     /// Lower is preferred.
     pub(super) priority: u32,
-    /// Its state.
+    /// What its paths and its signatures say of it, whether or not it is drained.
     pub(super) state: SignerState,
-    /// Since when it has been in that state.
-    pub(super) entered: Instant,
-    /// Whether it has been down since start-up.
-    pub(super) was_down: bool,
+    /// Whether it takes no new round.
+    pub(super) draining: bool,
+    /// How long it has been up.
+    pub(super) good_for: Duration,
+    /// How long it must have been up to take over again; zero if it never failed.
+    pub(super) hold_down: Duration,
     /// Whether it has the key.
     pub(super) served: Served,
 }
@@ -50,19 +54,19 @@ pub(super) enum Timing {
     BetweenRounds,
 }
 
-/// Signers to ask, best first. Draining signers and those without the key are left out; those that are
-/// down come last, because the best of the bad is tried when there is nothing else.
+/// Signers to ask, best first. Draining ones are left out, but for the active one that answers, within its
+/// round. Those that are down come last, and those without the key after them, because the best of the bad
+/// is tried when there is nothing else.
 #[must_use]
-pub(super) fn order(
-    views: &[View],
-    active: Option<usize>,
-    timing: Timing,
-    hold_down: Duration,
-    now: Instant,
-) -> Vec<usize> {
+pub(super) fn order(views: &[View], active: Option<usize>, timing: Timing) -> Vec<usize> {
+    let ends_its_round = |view: &View| {
+        timing == Timing::WithinRound
+            && Some(view.index) == active
+            && matches!(view.state, SignerState::Up | SignerState::Suspect)
+    };
     let mut usable: Vec<&View> = views
         .iter()
-        .filter(|view| view.state != SignerState::Draining)
+        .filter(|view| !view.draining || ends_its_round(view))
         .collect();
     usable.sort_by_key(|view| {
         let denied = view.served == Served::Denied;
@@ -84,16 +88,11 @@ pub(super) fn order(
         && active.served != Served::Denied
         && (best.priority >= active.priority
             || timing == Timing::WithinRound
-            || !proven(&best, hold_down, now));
+            || best.good_for < best.hold_down);
     if stays {
         usable.sort_by_key(|view| view.index != active.index);
     }
     usable.iter().map(|view| view.index).collect()
-}
-
-/// A signer that never failed needs no proof; one that came back must have been good for a while.
-fn proven(view: &View, hold_down: Duration, now: Instant) -> bool {
-    !view.was_down || now.saturating_duration_since(view.entered) >= hold_down
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 use jiff::Timestamp;
 
 use super::super::health::{PathState, SignerState, Transition};
+use super::standing::Change;
 use super::{Path, Signer};
 
-/// Says that a signer changed its state, and why; the old state lasted `after_seconds`.
-pub(super) fn signer_changed(
-    signer: &Signer,
-    from: SignerState,
-    to: SignerState,
-    after_seconds: f64,
-) {
+/// Says that a signer changed its state, and why.
+pub(super) fn signer_changed(signer: &Signer, change: &Change, now: Timestamp) {
+    let Change {
+        from,
+        to,
+        entered_before,
+    } = *change;
+    let after_seconds = seconds_between(entered_before, now);
     let cause = signer.cause().map(|(cause, _)| cause).unwrap_or_default();
     let name = signer.name();
     let (from, to_name) = (from.name(), to.name());
@@ -78,6 +80,6 @@ pub(super) fn path_changed(signer: &Signer, path: &Path, transition: &Transition
 }
 
 /// Negative if the clock was set back.
-pub(super) fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
 }

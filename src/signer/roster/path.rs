@@ -1,6 +1,6 @@
 //! One way to reach a signer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +13,24 @@ use crate::time::clock_text;
 
 use super::super::cause::Cause;
 use super::super::client::Client;
+use super::super::flaps::Flaps;
 use super::super::health::{Observation, PathHealth, PathState, Transition};
 use super::super::outside::Outside;
 use super::Signer;
+
+/// How long a path that was down must have been up to go before a steady one; doubles with each time that it
+/// was down within ten minutes.
+const HOLD_DOWN: Duration = Duration::from_secs(5);
+/// The longest time.
+const HOLD_DOWN_MOST: Duration = Duration::from_mins(1);
+
+/// How steady a path is.
+#[derive(Debug)]
+struct Steadiness {
+    flaps: Flaps,
+    /// Since when it is up; of no use if it is not.
+    up_since: Instant,
+}
 
 /// When a path last answered, and last did not.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +49,9 @@ pub struct Path {
     round_trip: Mutex<Option<Duration>>,
     revivals: AtomicU64,
     seen: Mutex<Seen>,
+    steadiness: Mutex<Steadiness>,
+    /// Whether it is down and a probe went unanswered meanwhile.
+    is_dead: AtomicBool,
 }
 
 impl Path {
@@ -52,6 +70,11 @@ impl Path {
             round_trip: Mutex::new(None),
             revivals: AtomicU64::new(0),
             seen: Mutex::default(),
+            steadiness: Mutex::new(Steadiness {
+                flaps: Flaps::new(HOLD_DOWN, HOLD_DOWN_MOST),
+                up_since: Instant::now(),
+            }),
+            is_dead: AtomicBool::new(false),
         }
     }
 
@@ -127,6 +150,28 @@ impl Path {
         seen.answer.is_some_and(|answer| answer > instant)
     }
 
+    /// Whether it may go before others: it was never down, or has been up for long enough since.
+    pub(super) fn is_proven(&self, now: Instant) -> bool {
+        let steadiness = self
+            .steadiness
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let up_for = now.saturating_duration_since(steadiness.up_since);
+        up_for >= steadiness.flaps.hold_down(now)
+    }
+
+    /// Whether probes have found it dead: what was asked over it says nothing about its signer.
+    pub(super) fn is_dead(&self) -> bool {
+        self.is_dead.load(Ordering::Acquire)
+    }
+
+    /// Takes in that a probe went unanswered; true if the path is found dead by it.
+    pub(super) fn probe_missed(&self) -> bool {
+        let is_down = self.state() == PathState::Down;
+        self.is_dead.store(is_down, Ordering::Release);
+        is_down
+    }
+
     /// Notes a probe without an answer, whether or not it counts against the path.
     pub fn note_miss(&self) {
         self.seen
@@ -144,7 +189,8 @@ impl Path {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a probe's round trip into the smoothed one (weight 1/8).
+    /// Takes a probe's round trip into the smoothed one: with weight 1/8, or 1/2 if it is longer, so that a
+    /// path that has become far is not ejected for it.
     pub fn add_round_trip(&self, sample: Duration) {
         let mut smoothed = self
             .round_trip
@@ -152,8 +198,9 @@ impl Path {
             .unwrap_or_else(PoisonError::into_inner);
         *smoothed = Some(match *smoothed {
             Some(old) => {
-                let weighted = old.saturating_mul(7).saturating_add(sample);
-                weighted.checked_div(8).unwrap_or(sample)
+                let (kept, parts) = if sample > old { (1, 2) } else { (7, 8) };
+                let weighted = old.saturating_mul(kept).saturating_add(sample);
+                weighted.checked_div(parts).unwrap_or(sample)
             }
             None => sample,
         });
@@ -170,11 +217,22 @@ impl Path {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         let transition = health.observe(observation, now)?;
         drop(health);
-        if transition.from == PathState::Down {
-            self.revivals.fetch_add(1, Ordering::AcqRel);
+        let mut steadiness = self
+            .steadiness
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match transition.to {
+            PathState::Down => {
+                steadiness.flaps.out(Instant::now());
+                self.client.forget_idle();
+            }
+            PathState::Up => steadiness.up_since = Instant::now(),
+            PathState::Suspect | PathState::Unknown => {}
         }
-        if transition.to == PathState::Down {
-            self.client.forget_idle();
+        drop(steadiness);
+        if transition.from == PathState::Down {
+            self.is_dead.store(false, Ordering::Release);
+            self.revivals.fetch_add(1, Ordering::AcqRel);
         }
         Some(transition)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,23 +17,15 @@ use super::super::health::{PathHealth, PathState, SignerState};
 use super::super::latency::{COLD, COLD_DEVICE, Latency};
 use super::super::outside::Outside;
 use super::super::queue::DeviceQueue;
-use super::super::selection::{HOLD_DOWN, Served, View};
+use super::super::selection::{Served, View};
 use super::Path;
 use super::blame::Blame;
+use super::standing::{Change, Standing};
+use super::trial::Trials;
+use super::under_way::{InFlight, UnderWay, young};
 
-/// A signature under way excuses missed probes at least this long.
-const LEAST_EXCUSE: Duration = Duration::from_millis(300);
 /// A signature is given at least this long before a silent signer counts as unwell.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
-
-#[derive(Debug)]
-struct Current {
-    state: SignerState,
-    entered: Instant,
-    /// When that was, for people.
-    since: Timestamp,
-    was_down: bool,
-}
 
 /// A signer.
 #[derive(Debug)]
@@ -44,34 +36,18 @@ pub struct Signer {
     queue: Arc<DeviceQueue>,
     latency: Mutex<Latency>,
     served: Mutex<HashMap<PublicKeyHash, Served>>,
-    /// When each signature under way began.
-    in_flight: Mutex<Vec<Instant>>,
-    current: Mutex<Current>,
+    under_way: Arc<UnderWay>,
+    standing: Mutex<Standing>,
     draining: Mutex<Option<Timestamp>>,
     blame: Mutex<Blame>,
+    trials: Mutex<Trials>,
     knows_version_2_only: AtomicBool,
     new_demand: AtomicBool,
     has_spoken: AtomicBool,
     demands: AtomicBool,
 }
 
-/// A signature under way at a signer; ends when dropped.
-#[derive(Debug)]
-pub(in crate::signer) struct InFlight {
-    signer: Arc<Signer>,
-    begun: Instant,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        let mut in_flight = lock(&self.signer.in_flight);
-        if let Some(index) = in_flight.iter().position(|begun| *begun == self.begun) {
-            in_flight.swap_remove(index);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -93,12 +69,6 @@ impl Signer {
             settings.capacity,
             settings.shared_watermark,
         ));
-        let current = Current {
-            state: SignerState::Unknown,
-            entered: Instant::now(),
-            since: now,
-            was_down: false,
-        };
         Self {
             index,
             settings,
@@ -106,10 +76,11 @@ impl Signer {
             queue,
             latency: Mutex::default(),
             served: Mutex::default(),
-            in_flight: Mutex::default(),
-            current: Mutex::new(current),
+            under_way: Arc::default(),
+            standing: Mutex::new(Standing::new(Instant::now(), now)),
             draining: Mutex::new(None),
             blame: Mutex::default(),
+            trials: Mutex::default(),
             knows_version_2_only: AtomicBool::new(false),
             new_demand: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
@@ -141,24 +112,26 @@ impl Signer {
         &self.paths
     }
 
-    /// Its paths in the order in which they are to be used: the best state first.
+    /// Its paths in the order in which they are to be used: the best state first, then those that have been
+    /// good for long enough, in the order of the configuration.
     #[must_use]
     pub fn paths_in_order(&self) -> Vec<&Arc<Path>> {
+        let now = Instant::now();
         let mut paths: Vec<_> = self.paths.iter().collect();
-        paths.sort_by_key(|path| path.state());
+        paths.sort_by_cached_key(|path| (path.state(), !path.is_proven(now)));
         paths
     }
 
     /// Its state.
     #[must_use]
     pub fn state(&self) -> SignerState {
-        lock(&self.current).state
+        lock(&self.standing).shown()
     }
 
     /// When its state began.
     #[must_use]
     pub fn entered(&self) -> Timestamp {
-        lock(&self.current).since
+        lock(&self.standing).since()
     }
 
     /// Since when it is drained.
@@ -176,17 +149,37 @@ impl Signer {
             .unwrap_or(Served::Unknown)
     }
 
+    /// The keys that it has shown.
+    #[must_use]
+    pub fn shown_keys(&self) -> Vec<PublicKeyHash> {
+        let served = lock(&self.served);
+        let shown = served.iter().filter(|(_, it)| **it == Served::Proved);
+        shown.map(|(key, _)| *key).collect()
+    }
+
     /// Whether signatures are under way and none takes much longer than usual: then a missed probe may only
     /// mean a busy device.
     #[must_use]
     pub fn is_signing(&self) -> bool {
-        let usual = self.usual_latency();
-        let half_more = usual
-            .checked_div(2)
-            .map_or(usual, |half| usual.saturating_add(half));
-        let young = half_more.max(LEAST_EXCUSE);
-        let in_flight = lock(&self.in_flight);
-        !in_flight.is_empty() && in_flight.iter().all(|begun| begun.elapsed() < young)
+        self.under_way.are_young(self.usual_latency())
+    }
+
+    /// Whether a signature that had not taken much longer than usual ended after `instant`.
+    #[must_use]
+    pub fn signed_since(&self, instant: Instant) -> bool {
+        self.under_way.ended_since(instant)
+    }
+
+    /// How many signatures are under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way.count()
+    }
+
+    /// How long a signature may take before it excuses nothing any more.
+    #[must_use]
+    pub fn excuse(&self) -> Duration {
+        young(self.usual_latency())
     }
 
     /// How long a signature may take before its silence means something.
@@ -271,13 +264,8 @@ impl Signer {
         &self.queue
     }
 
-    pub(in crate::signer) fn begin_signing(self: &Arc<Self>) -> InFlight {
-        let begun = Instant::now();
-        lock(&self.in_flight).push(begun);
-        InFlight {
-            signer: Arc::clone(self),
-            begun,
-        }
+    pub(in crate::signer) fn begin_signing(&self) -> InFlight {
+        self.under_way.begin(self.usual_latency())
     }
 
     pub(in crate::signer) fn add_latency(&self, sample: Duration) {
@@ -292,74 +280,59 @@ impl Signer {
         *lock(&self.draining) = since;
     }
 
-    /// See [`Blame::add`].
-    pub(super) fn blame(&self, path: &Path, cause: Cause) -> bool {
-        let (at, now) = (Instant::now(), crate::time::now());
-        lock(&self.blame).add(path.index(), cause, at, now)
+    /// Holds a signature that failed over `path` against it.
+    pub(super) fn blame(&self, path: &Path, cause: Cause) {
+        lock(&self.blame).add(path.index(), cause, crate::time::now());
     }
 
-    /// See [`Blame::forgive`].
-    pub(super) fn forgive(&self) -> bool {
-        lock(&self.blame).forgive()
+    /// A signature came: see [`Blame::forgive`].
+    pub(super) fn forgive(&self) {
+        lock(&self.blame).forgive();
+        *self.trials() = Trials::default();
     }
 
     /// See [`Blame::forgive_silence`].
-    pub(super) fn forgive_silence(&self) {
-        lock(&self.blame).forgive_silence();
+    pub(super) fn forgive_silence(&self, path: &Path) {
+        lock(&self.blame).forgive_silence(path.index());
     }
 
-    pub(super) fn is_blamed(&self, now: Instant) -> bool {
-        lock(&self.blame).stands(now, HOLD_DOWN)
+    pub(super) fn trials(&self) -> MutexGuard<'_, Trials> {
+        lock(&self.trials)
     }
 
-    /// Computes the state anew; gives (from, to, when the old one began) if it changed.
-    pub(super) fn refresh(&self, now: Timestamp) -> Option<(SignerState, SignerState, Timestamp)> {
-        let at = Instant::now();
-        let best = self
-            .paths
-            .iter()
-            .map(|path| path.state())
-            .min()
-            .unwrap_or(PathState::Down);
-        let state = match best {
-            _ if self.draining().is_some() => SignerState::Draining,
-            PathState::Up | PathState::Suspect if self.is_blamed(at) => SignerState::Suspect,
+    /// Whether it failed at signing and has not signed since.
+    pub(super) fn is_blamed(&self) -> bool {
+        lock(&self.blame).stands()
+    }
+
+    /// Computes the state anew; gives what changed in the state that is shown.
+    pub(super) fn refresh(&self, now: Timestamp) -> Option<Change> {
+        let works = |path: &&Arc<Path>| matches!(path.state(), PathState::Up | PathState::Suspect);
+        let working = self.paths.iter().filter(works).map(|path| path.index());
+        let is_blamed = lock(&self.blame).judge(working);
+        let best = self.paths.iter().map(|path| path.state()).min();
+        let health = match best.unwrap_or(PathState::Down) {
+            PathState::Up | PathState::Suspect if is_blamed => SignerState::Suspect,
             PathState::Up => SignerState::Up,
             PathState::Suspect => SignerState::Suspect,
             PathState::Unknown => SignerState::Unknown,
             PathState::Down => SignerState::Down,
         };
-        let mut current = lock(&self.current);
-        if current.state == state {
-            return None;
-        }
-        let from = std::mem::replace(&mut current.state, state);
-        let since_before = std::mem::replace(&mut current.since, now);
-        current.entered = at;
-        current.was_down |= state == SignerState::Down;
-        Some((from, state, since_before))
+        let is_out = is_blamed || health == SignerState::Down;
+        let is_drained = self.draining().is_some();
+        lock(&self.standing).advance(health, is_out, is_drained, (Instant::now(), now))
     }
 
     pub(super) fn view(&self, key: PublicKeyHash, now: Instant) -> View {
-        // Blame ends by time; the state is computed anew where it is used.
-        let current = lock(&self.current);
-        let was_blamed = current.state == SignerState::Suspect && self.any_path_up();
-        let state = if was_blamed && !self.is_blamed(now) {
-            SignerState::Up
-        } else {
-            current.state
-        };
+        let standing = lock(&self.standing);
         View {
             index: self.index,
             priority: self.settings.priority,
-            state,
-            entered: current.entered,
-            was_down: current.was_down,
+            state: standing.health(),
+            draining: self.draining().is_some(),
+            good_for: standing.good_for(now),
+            hold_down: standing.hold_down(now),
             served: self.serves(key),
         }
-    }
-
-    fn any_path_up(&self) -> bool {
-        self.paths.iter().any(|path| path.state() == PathState::Up)
     }
 }

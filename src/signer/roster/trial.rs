@@ -1,38 +1,120 @@
 //! Signers that failed at signing: who is still worth waiting for, and who may show that it signs again.
+//!
+//! Only a signature readmits them. While others sign, a copy of a permitted vote is their trial: one at a
+//! time, and less often the longer they fail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::tezos::PublicKeyHash;
 
-use super::super::health::SignerState;
-use super::{Roster, Served, Signer};
+use super::super::health::{PathState, SignerState};
+use super::{Path, Roster, Served, Signer};
 
-impl Roster {
-    /// Signers that may come to sign for `key`, in no order: while one of them has not refused, a request is
-    /// worth its wait.
-    #[must_use]
-    pub fn could_serve(&self, key: PublicKeyHash) -> Vec<Arc<Signer>> {
-        self.candidates(key, None)
+/// The pause after the first trial that failed; doubles with each.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const PAUSE_MOST: Duration = Duration::from_secs(30);
+/// A trial that nobody has ended after this long is over.
+const LOST: Duration = Duration::from_mins(1);
+
+/// The trials of one signer: pure.
+#[derive(Debug, Default)]
+pub(super) struct Trials {
+    failed: u32,
+    not_before: Option<Instant>,
+}
+
+impl Trials {
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.not_before.is_none_or(|not_before| not_before <= now)
     }
 
-    /// Signers that are suspect because they failed at signing, though they showed `key` and a path to them
-    /// answers, in the order of the configuration. Whether their device is free is for the caller to see.
+    /// True if it is due: then it is under way, and no other is due before it has ended.
+    pub(super) fn begin(&mut self, now: Instant) -> bool {
+        let is_due = self.is_due(now);
+        if is_due {
+            self.not_before = now.checked_add(LOST);
+        }
+        is_due
+    }
+
+    pub(super) fn failed(&mut self, now: Instant) {
+        let times = 1_u32.checked_shl(self.failed).unwrap_or(u32::MAX);
+        let pause = PAUSE.saturating_mul(times).min(PAUSE_MOST);
+        self.failed = self.failed.saturating_add(1);
+        self.not_before = now.checked_add(pause);
+    }
+}
+
+impl Roster {
+    /// Signers that may come to sign for `key`, in the order of the configuration, whether or not they have
+    /// been heard yet: while one of them has not refused, a request is worth its wait.
     #[must_use]
-    pub fn on_trial(&self, key: PublicKeyHash) -> Vec<Arc<Signer>> {
-        let now = Instant::now();
+    pub fn could_serve(&self, key: PublicKeyHash) -> Vec<Arc<Signer>> {
+        let leads_there = |path: &Arc<Path>| !path.is_barred();
         self.signers
             .iter()
-            .filter(|signer| signer.state() == SignerState::Suspect && signer.is_blamed(now))
-            .filter(|signer| signer.serves(key) == Served::Proved && signer.has_spoken())
+            .filter(|signer| signer.draining().is_none())
+            .filter(|signer| signer.serves(key) != Served::Denied)
+            .filter(|signer| signer.paths().iter().any(leads_there))
             .cloned()
             .collect()
     }
 
-    /// Takes in that a signer on trial did not sign: nothing more is held against it or its path. One that
-    /// signs is [`Roster::exonerated`].
+    /// Signers that are suspect because they failed at signing, though they showed `key` and a path to them
+    /// answers, and whose next trial is due; in the order of the configuration. Whether their device is free
+    /// and whether they demand authentication is for the caller to see.
+    #[must_use]
+    pub fn on_trial(&self, key: PublicKeyHash) -> Vec<Arc<Signer>> {
+        let now = Instant::now();
+        let answers = |path: &Arc<Path>| matches!(path.state(), PathState::Up | PathState::Suspect);
+        self.signers
+            .iter()
+            .filter(|signer| signer.state() == SignerState::Suspect && signer.is_blamed())
+            .filter(|signer| signer.serves(key) == Served::Proved && signer.has_spoken())
+            .filter(|signer| signer.paths().iter().any(answers))
+            .filter(|signer| signer.trials().is_due(now))
+            .cloned()
+            .collect()
+    }
+
+    /// Begins a trial of a signer that is [`Roster::on_trial`]; false if another was begun meanwhile. It ends
+    /// with [`Roster::exonerated`] or [`Roster::trial_failed`].
+    #[must_use]
+    pub fn trial_begins(&self, signer: &Signer) -> bool {
+        signer.trials().begin(Instant::now())
+    }
+
+    /// Takes in that a signer on trial did not sign: the next trial comes later. Nothing more is held against
+    /// it or its path.
     pub fn trial_failed(&self, signer: &Signer) {
+        signer.trials().failed(Instant::now());
         tracing::debug!(signer = signer.name(), "trial failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_come_one_at_a_time_and_less_often_the_longer_they_fail() {
+        let (mut trials, mut now) = (Trials::default(), Instant::now());
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            assert!(trials.begin(now));
+            assert!(!trials.begin(now));
+            trials.failed(now);
+            let due = now.checked_add(Duration::from_secs(pause)).unwrap();
+            let before = due.checked_sub(Duration::from_millis(1)).unwrap();
+            assert!(!trials.is_due(before), "{pause}");
+            now = due;
+        }
+        assert!(trials.begin(now));
+        // Nobody said how it ended.
+        let lost = now.checked_add(LOST).unwrap();
+        assert!(trials.begin(lost));
     }
 }

@@ -1,18 +1,8 @@
 //! Which signer is asked first.
 
-use std::sync::LazyLock;
-
 use proptest::prelude::*;
 
 use super::*;
-
-const NOW: u64 = 10_000;
-
-/// So many seconds after the tests began.
-fn second(second: u64) -> Instant {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.checked_add(Duration::from_secs(second)).unwrap()
-}
 
 /// A signer at a place in the file, with priority equal to it, up since long ago and never down.
 fn up(index: usize) -> View {
@@ -20,8 +10,9 @@ fn up(index: usize) -> View {
         index,
         priority: u32::try_from(index).unwrap(),
         state: SignerState::Up,
-        entered: second(0),
-        was_down: false,
+        draining: false,
+        good_for: Duration::from_hours(1),
+        hold_down: Duration::ZERO,
         served: Served::Proved,
     }
 }
@@ -33,18 +24,18 @@ fn in_state(index: usize, state: SignerState) -> View {
 /// Up again for so many seconds.
 fn back(index: usize, seconds: u64) -> View {
     View {
-        entered: second(NOW.saturating_sub(seconds)),
-        was_down: true,
+        good_for: Duration::from_secs(seconds),
+        hold_down: HOLD_DOWN,
         ..up(index)
     }
 }
 
 fn between(views: &[View], active: Option<usize>) -> Vec<usize> {
-    order(views, active, Timing::BetweenRounds, HOLD_DOWN, second(NOW))
+    order(views, active, Timing::BetweenRounds)
 }
 
 fn within(views: &[View], active: Option<usize>) -> Vec<usize> {
-    order(views, active, Timing::WithinRound, HOLD_DOWN, second(NOW))
+    order(views, active, Timing::WithinRound)
 }
 
 fn served(index: usize, served: Served) -> View {
@@ -83,13 +74,38 @@ fn state_counts_before_priority_and_those_that_are_down_come_last() {
     assert_eq!(between(&views[..1], None), [0]);
 }
 
+fn draining(index: usize) -> View {
+    View {
+        draining: true,
+        ..up(index)
+    }
+}
+
 #[test]
-fn a_draining_signer_is_left_out_even_if_it_is_the_active_one() {
-    let views = [in_state(0, SignerState::Draining), up(1)];
+fn a_draining_signer_ends_the_round_that_it_has_begun_and_begins_none() {
+    let views = [draining(0), up(1)];
     assert_eq!(between(&views, None), [1]);
     assert_eq!(between(&views, Some(0)), [1]);
-    assert_eq!(within(&views, Some(0)), [1]);
+    assert_eq!(within(&views, Some(0)), [0, 1]);
     assert!(between(&views[..1], Some(0)).is_empty());
+    // A round that another one has begun is none of its business.
+    assert_eq!(within(&views, Some(1)), [1]);
+}
+
+#[test]
+fn a_draining_signer_that_does_not_answer_is_left_out_at_once() {
+    for state in [SignerState::Down, SignerState::Unknown] {
+        let view = View {
+            state,
+            ..draining(0)
+        };
+        assert_eq!(within(&[view, up(1)], Some(0)), [1], "{state:?}");
+    }
+    let unwell = View {
+        state: SignerState::Suspect,
+        ..draining(0)
+    };
+    assert_eq!(within(&[unwell, up(1)], Some(0)), [1, 0]);
 }
 
 #[test]
@@ -151,32 +167,37 @@ fn the_sticky_one_goes_first_and_the_others_keep_their_order() {
 }
 
 #[test]
-fn one_that_came_back_after_this_very_moment_proves_nothing() {
-    let future = View {
-        entered: second(NOW.saturating_add(3_600)),
-        ..back(0, 0)
+fn one_that_flaps_proves_itself_for_longer() {
+    let flapped = View {
+        hold_down: HOLD_DOWN_MOST,
+        ..back(0, 299)
     };
-    assert_eq!(between(&[future, up(1)], Some(1)), [1, 0]);
+    assert_eq!(between(&[flapped, up(1)], Some(1)), [1, 0]);
+    let proven = View {
+        good_for: HOLD_DOWN_MOST,
+        ..flapped
+    };
+    assert_eq!(between(&[proven, up(1)], Some(1)), [0, 1]);
 }
 
 fn views() -> impl Strategy<Value = Vec<View>> {
     let state = prop::sample::select(vec![
         SignerState::Down,
-        SignerState::Draining,
         SignerState::Suspect,
         SignerState::Unknown,
         SignerState::Up,
     ]);
     let served = prop::sample::select(vec![Served::Proved, Served::Unknown, Served::Denied]);
-    let view = (state, served, 0_u32..3, 9_900_u64..10_100, any::<bool>());
+    let view = (state, served, 0_u32..3, 0_u64..60, any::<(bool, bool)>());
     prop::collection::vec(view, 0..6).prop_map(|views| {
         let numbered = views.into_iter().enumerate();
-        let view = |(index, (state, served, priority, entered, was_down))| View {
+        let view = |(index, (state, served, priority, good_for, (was_out, draining)))| View {
             index,
             priority,
             state,
-            entered: second(entered),
-            was_down,
+            draining,
+            good_for: Duration::from_secs(good_for),
+            hold_down: if was_out { HOLD_DOWN } else { Duration::ZERO },
             served,
         };
         numbered.map(view).collect()
@@ -191,7 +212,7 @@ proptest! {
         within_round in any::<bool>(),
     ) {
         let timing = if within_round { Timing::WithinRound } else { Timing::BetweenRounds };
-        let mut listed = order(&views, active, timing, HOLD_DOWN, second(NOW));
+        let mut listed = order(&views, active, timing);
         let denied = |index: &usize| views[*index].served == Served::Denied;
         prop_assert!(listed.iter().skip_while(|index| !denied(index)).all(denied));
         // None that is up stands behind one that is down.
@@ -202,7 +223,8 @@ proptest! {
             prop_assert!(up < down);
         }
         listed.sort_unstable();
-        let usable = |view: &&View| view.state != SignerState::Draining;
+        let ends_its_round = |view: &View| within_round && active == Some(view.index);
+        let usable = |view: &&View| !view.draining || ends_its_round(view) && view.state.rank() < 2;
         let expected: Vec<_> = views.iter().filter(usable).map(|view| view.index).collect();
         prop_assert_eq!(listed, expected);
     }

@@ -50,6 +50,9 @@ pub struct SignerStatus {
     pub active: bool,
     /// When the state began.
     pub since: Timestamp,
+    /// When it last gave a signature that verified, since the start of the proxy.
+    #[serde(default)]
+    pub last_signed: Option<Timestamp>,
     /// What is wrong.
     pub cause: Option<String>,
     /// Its paths.

@@ -148,7 +148,7 @@ async fn set_draining(
     });
     match written.await {
         Ok(Ok(())) => Reply::Done(match since {
-            Some(since) => format!("{signer} is drained since {since}, until undrained"),
+            Some(since) => drained(roster, signer, since),
             None => format!("{signer} takes work again"),
         }),
         Ok(Err(error)) => Reply::Failed(format!(
@@ -157,6 +157,31 @@ async fn set_draining(
         )),
         Err(error) => Reply::Failed(error.to_string()),
     }
+}
+
+/// What the operator is told: what goes on at the signer, and who is left without it.
+fn drained(roster: &Roster, name: &str, since: Timestamp) -> String {
+    let mut lines = vec![format!(
+        "{name} is drained since {since}, until undrained: it takes no new round"
+    )];
+    let Some(signer) = roster.signers().iter().find(|it| it.name() == name) else {
+        return lines.concat();
+    };
+    match signer.under_way() {
+        0 => {}
+        1 => lines.push("1 signature is under way at it".to_owned()),
+        more => lines.push(format!("{more} signatures are under way at it")),
+    }
+    let mut keys = signer.shown_keys();
+    keys.sort();
+    for key in keys {
+        match roster.left_for(key).as_slice() {
+            [] => lines.push(format!("no signer is left for {key}")),
+            [left] => lines.push(format!("{} is the only one left for {key}", left.name())),
+            [_, _, ..] => {}
+        }
+    }
+    lines.join("\n")
 }
 
 /// Drains again what was drained in the run before. Blocking.

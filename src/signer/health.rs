@@ -156,6 +156,12 @@ impl PathHealth {
         self.was_down
     }
 
+    /// Whether it was up and has missed once since: it takes work, and may be well.
+    #[must_use]
+    pub fn has_missed_once(&self) -> bool {
+        self.state == PathState::Suspect && self.misses == 1
+    }
+
     /// Takes an observation in; gives the change of state if there was one.
     pub fn observe(&mut self, observation: Observation, now: Timestamp) -> Option<Transition> {
         match observation {
@@ -279,6 +285,7 @@ mod tests {
         );
         health.observe(miss(), at(4));
         assert_eq!(health.state(), PathState::Suspect);
+        assert!(health.has_missed_once());
     }
 
     #[test]
@@ -291,6 +298,7 @@ mod tests {
             health.observe(Observation::Hit, at(9)).unwrap().to,
             PathState::Suspect
         );
+        assert!(!health.has_missed_once());
         let up = health.observe(Observation::Hit, at(10)).unwrap();
         assert_eq!((up.to, up.since), (PathState::Up, at(1)));
         assert_eq!(up.cause, Some(Cause::Silent));

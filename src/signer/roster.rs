@@ -5,6 +5,7 @@
 mod blame;
 mod events;
 mod path;
+mod redundancy;
 mod signer;
 mod standing;
 mod trial;
@@ -30,6 +31,8 @@ use super::outside::Outside;
 use super::selection::{self, Timing};
 
 pub use super::selection::Served;
+use redundancy::Redundancy;
+
 pub use path::Path;
 pub use signer::Signer;
 
@@ -54,6 +57,7 @@ pub struct Roster {
     signers: Vec<Arc<Signer>>,
     active: Mutex<HashMap<PublicKeyHash, Active>>,
     board: watch::Sender<u64>,
+    redundancy: Redundancy,
     metrics: Arc<Metrics>,
     chance: Arc<dyn Chance>,
 }
@@ -83,6 +87,7 @@ impl Roster {
             signers,
             active: Mutex::default(),
             board: watch::Sender::new(0),
+            redundancy: Redundancy::default(),
             metrics,
             chance: Arc::clone(&outside.chance),
         };
@@ -170,6 +175,7 @@ impl Roster {
     pub fn served(&self, signer: &Signer, key: PublicKeyHash, served: Served) {
         if signer.set_served(key, served) {
             tracing::debug!(signer = %signer.name(), %key, ?served, "key seen at signer");
+            self.recount();
             self.tell();
         }
     }
@@ -177,6 +183,7 @@ impl Roster {
     /// Takes in that a signer has said, now or in an earlier run, whether it demands authentication.
     pub fn spoken(&self, signer: &Signer, demands: bool) {
         if signer.set_spoken(demands) {
+            self.recount();
             self.tell();
         }
     }
@@ -308,17 +315,18 @@ impl Roster {
     /// Computes the state of a signer anew; true if it changed.
     fn refresh(&self, signer: &Signer) -> bool {
         let now = crate::time::now();
-        let Some(change) = signer.refresh(now) else {
-            return false;
-        };
-        events::signer_changed(signer, &change, now);
-        let labels = label::StateChange {
-            signer: signer.name().to_owned(),
-            to: change.to.name().to_owned(),
-        };
-        self.metrics.state_changes.get_or_create(&labels).inc();
+        let change = signer.refresh(now);
         self.show_up(signer);
-        true
+        if let Some(change) = &change {
+            events::signer_changed(signer, change, now);
+            let labels = label::StateChange {
+                signer: signer.name().to_owned(),
+                to: change.to.name().to_owned(),
+            };
+            self.metrics.state_changes.get_or_create(&labels).inc();
+        }
+        self.recount();
+        change.is_some()
     }
 
     fn show_up(&self, signer: &Signer) {

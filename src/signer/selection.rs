@@ -35,6 +35,8 @@ pub(super) struct View {
     pub(super) priority: u32,
     /// What its paths and its signatures say of it, whether or not it is drained.
     pub(super) state: SignerState,
+    /// Whether it is suspect because it failed at signing.
+    pub(super) blamed: bool,
     /// Whether it takes no new round.
     pub(super) draining: bool,
     /// How long it has been up.
@@ -73,6 +75,8 @@ pub(super) fn order(views: &[View], active: Option<usize>, timing: Timing) -> Ve
         (
             denied,
             view.state.rank(),
+            // A missed probe may be nothing; two signatures that never came are something.
+            view.blamed,
             view.served,
             view.priority,
             view.index,

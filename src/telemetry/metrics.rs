@@ -36,6 +36,8 @@ pub mod label {
 
     labels!(/// Of `sign_requests_total`.
         SignRequest { kind, outcome });
+    labels!(/// By key.
+        Key { key });
     labels!(/// By kind of payload.
         Kind { kind });
     labels!(/// By reason.
@@ -128,7 +130,9 @@ metrics! {
     attempts: Family<label::Attempt, Counter> = Family::default(),
         "attempts", "Attempts at signers, by class of their outcome";
     signer_up: Family<label::Signer, Gauge> = Family::default(),
-        "signer_up", "1 when the signer takes work, else 0";
+        "signer_up", "1 when the signer answers and does not fail at signing, else 0";
+    key_signers: Family<label::Key, Gauge> = Family::default(),
+        "key_signers", "Signers that have shown the key and are well";
     path_up: Family<label::Path, Gauge> = Family::default(),
         "path_up", "1 when the path takes work, else 0";
     state_changes: Family<label::StateChange, Counter> = Family::default(),

@@ -8,7 +8,7 @@ use crate::harness::baker::{Baker, signature_of};
 use crate::harness::cli::{self, EXECUTABLE};
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::http;
-use crate::harness::payload::{attestation, block};
+use crate::harness::payload::{Slot, attestation, block, preattestation};
 use crate::harness::process::{Order, Process};
 use crate::harness::scene::Scene;
 
@@ -85,6 +85,30 @@ async fn a_drained_signer_is_left_alone_until_it_is_undrained() {
     assert_eq!(sign(FLOOR + 3).await, [2, 1]);
     let unknown = all.proxy.command(&["drain", "home-z"], &[]).await;
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    all.assert_clean(3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_signer_ends_its_round_and_the_operator_is_told_who_is_left() {
+    let all = Direct::start(&[&[], &[]]).await;
+    let key = all.key(Curve::Ed25519);
+    let sign = async |slot: Slot| {
+        let bytes = slot.bytes(Curve::Ed25519, 1);
+        all.baker.sign(&key, &bytes).await.signature();
+        let mut signed = [0; 2];
+        for (signed, signer) in signed.iter_mut().zip(&all.signers) {
+            *signed = signer.counts().await.sign;
+        }
+        signed
+    };
+    assert_eq!(sign(preattestation(FLOOR + 1)).await, [1, 0]);
+    let drained = all.proxy.command(&["drain", NAMES[0]], &[]).await.ok();
+    let left = format!("{} is the only one left for {}", NAMES[1], key.hash());
+    assert!(drained.stdout.contains(&left), "{drained:?}");
+    assert!(drained.stdout.contains("no new round"), "{drained:?}");
+    assert_eq!(sign(attestation(FLOOR + 1)).await, [2, 0]);
+    assert_eq!(sign(preattestation(FLOOR + 2)).await, [2, 1]);
+    assert_eq!(all.proxy.signer(NAMES[0]).await["state"], "draining");
     all.assert_clean(3);
 }
 

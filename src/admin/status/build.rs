@@ -122,6 +122,7 @@ fn signer_status(admin: &Admin, signer: &Signer, keys: &[KeyStatus]) -> SignerSt
         state: signer.state().name().to_owned(),
         active,
         since: signer.entered(),
+        last_signed: signer.last_signed(),
         cause: signer.cause().map(|(cause, _)| cause),
         paths: paths.collect(),
     }
@@ -145,6 +146,7 @@ fn key_status(
             cause: signer.cause().map(|(cause, _)| cause),
             proved: signer.serves(key) == Served::Proved,
             spoken: signer.has_spoken(),
+            left: signer.is_well() && signer.serves(key) == Served::Proved,
         })
         .collect();
     let serving = able.iter().filter(|able| able.proved);

@@ -1,7 +1,8 @@
 //! What the words `ok`, `degraded`, `down` and `stopped` mean: pure, from facts that others gather.
 //!
 //! A key is `stopped` when something that an operator must do stands in the way, `down` when no signer
-//! takes work for it, `degraded` when fewer signers are well than could serve it, else `ok`. The whole is
+//! takes work for it, `degraded` when fewer signers are well than could serve it (the cause says how many are
+//! left, which a suspect one is not), else `ok`. The whole is
 //! `down` when no key can sign, `degraded` when some cannot or anything that could help is not well. A key
 //! that this version can never sign with says so and counts for nothing else.
 
@@ -46,10 +47,12 @@ pub(super) struct Able {
     pub(super) proved: bool,
     /// Whether it has ever said if it demands authentication; until then it is not asked.
     pub(super) spoken: bool,
+    /// Whether it could take over: a single missed probe makes no difference.
+    pub(super) left: bool,
 }
 
 impl Able {
-    /// Whether it is asked at all. A suspect one is, and is not well.
+    /// Whether it is asked at all. A suspect one is when no other is left.
     fn takes_work(&self) -> bool {
         let answers = matches!(self.state, SignerState::Up | SignerState::Suspect);
         self.proved && self.spoken && answers
@@ -113,21 +116,24 @@ pub(super) fn key(facts: &Facts, store: &StoreReport) -> (Verdict, Option<String
         ));
     }
     let all = facts.able.len();
-    let working = facts.able.iter().filter(|able| able.takes_work()).count();
-    let unwell = facts.able.iter().find(|able| !able.is_well());
-    match (working, unwell) {
-        (0, _) => (Verdict::Down, Some(facts.trouble.join("; "))),
-        (_, None) => (Verdict::Ok, None),
-        (working, Some(unwell)) if working == all => (Verdict::Degraded, Some(unwell.trouble())),
-        (1, Some(unwell)) => {
-            let cause = format!("one signer left of {all}: {}", unwell.trouble());
-            (Verdict::Degraded, Some(cause))
-        }
-        (working, Some(unwell)) => {
-            let cause = format!("{working} of {all} signers left: {}", unwell.trouble());
-            (Verdict::Degraded, Some(cause))
-        }
+    let left = facts.able.iter().filter(|able| able.left).count();
+    // Who is not left comes first: that one is missing, others merely missed a probe.
+    let missing = facts.able.iter().find(|able| !able.left);
+    let unwell = missing.or(facts.able.iter().find(|able| !able.is_well()));
+    if !facts.able.iter().any(Able::takes_work) {
+        return (Verdict::Down, Some(facts.trouble.join("; ")));
     }
+    let Some(unwell) = unwell else {
+        return (Verdict::Ok, None);
+    };
+    let trouble = unwell.trouble();
+    let cause = match left {
+        _ if left == all || all == 1 => trouble,
+        0 => format!("no signer of {all} is well: {trouble}"),
+        1 => format!("one signer left of {all}: {trouble}"),
+        _ => format!("{left} of {all} signers left: {trouble}"),
+    };
+    (Verdict::Degraded, Some(cause))
 }
 
 /// The whole in one word, and the first reason in one sentence.

@@ -41,6 +41,7 @@ pub struct Signer {
     draining: Mutex<Option<Timestamp>>,
     blame: Mutex<Blame>,
     trials: Mutex<Trials>,
+    last_signed: Mutex<Option<Timestamp>>,
     knows_version_2_only: AtomicBool,
     new_demand: AtomicBool,
     has_spoken: AtomicBool,
@@ -81,6 +82,7 @@ impl Signer {
             draining: Mutex::new(None),
             blame: Mutex::default(),
             trials: Mutex::default(),
+            last_signed: Mutex::default(),
             knows_version_2_only: AtomicBool::new(false),
             new_demand: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
@@ -126,6 +128,36 @@ impl Signer {
     #[must_use]
     pub fn state(&self) -> SignerState {
         lock(&self.standing).shown()
+    }
+
+    /// What its paths and its signatures say, whether or not it is drained.
+    pub(super) fn health(&self) -> SignerState {
+        lock(&self.standing).health()
+    }
+
+    /// How long it has been up.
+    pub(super) fn good_for(&self) -> Duration {
+        lock(&self.standing).good_for(Instant::now())
+    }
+
+    /// Whether it could sign now, as far as is known: it answers, has signed when it was asked last, has said
+    /// whether it demands authentication, and is not drained. A single missed probe makes no difference.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let well = |path: &Arc<Path>| {
+            let health = path.health();
+            health.state() == PathState::Up || health.has_missed_once()
+        };
+        self.has_spoken()
+            && self.draining().is_none()
+            && !self.is_blamed()
+            && self.paths.iter().any(well)
+    }
+
+    /// When it last gave a signature that verified, since the start.
+    #[must_use]
+    pub fn last_signed(&self) -> Option<Timestamp> {
+        *lock(&self.last_signed)
     }
 
     /// When its state began.
@@ -200,7 +232,16 @@ impl Signer {
     #[must_use]
     pub fn cause(&self) -> Option<(String, Timestamp)> {
         if let Some(since) = self.draining() {
-            return Some(("drained by the operator".to_owned(), since));
+            let words = match self.under_way() {
+                0 => "drained by the operator".to_owned(),
+                1 => {
+                    "drained by the operator, takes no new round; 1 signature under way".to_owned()
+                }
+                more => format!(
+                    "drained by the operator, takes no new round; {more} signatures under way"
+                ),
+            };
+            return Some((words, since));
         }
         if let Some((cause, last)) = lock(&self.blame).cause() {
             return Some((cause.to_string(), last));
@@ -289,6 +330,7 @@ impl Signer {
     pub(super) fn forgive(&self) {
         lock(&self.blame).forgive();
         *self.trials() = Trials::default();
+        *lock(&self.last_signed) = Some(crate::time::now());
     }
 
     /// See [`Blame::forgive_silence`].
@@ -329,6 +371,7 @@ impl Signer {
             index: self.index,
             priority: self.settings.priority,
             state: standing.health(),
+            blamed: self.is_blamed(),
             draining: self.draining().is_some(),
             good_for: standing.good_for(now),
             hold_down: standing.hold_down(now),

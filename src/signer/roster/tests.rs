@@ -1,5 +1,7 @@
 //! What is held against a signer, and what clears it.
 
+mod redundancy;
+
 use std::sync::Arc;
 use std::time::Duration;
 

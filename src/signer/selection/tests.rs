@@ -10,6 +10,7 @@ fn up(index: usize) -> View {
         index,
         priority: u32::try_from(index).unwrap(),
         state: SignerState::Up,
+        blamed: false,
         draining: false,
         good_for: Duration::from_hours(1),
         hold_down: Duration::ZERO,
@@ -167,6 +168,21 @@ fn the_sticky_one_goes_first_and_the_others_keep_their_order() {
 }
 
 #[test]
+fn one_that_failed_at_signing_goes_behind_one_that_missed_a_probe() {
+    let hung = View {
+        blamed: true,
+        ..in_state(0, SignerState::Suspect)
+    };
+    let missed = in_state(1, SignerState::Suspect);
+    assert_eq!(between(&[hung, missed], None), [1, 0]);
+    assert_eq!(between(&[hung, missed], Some(1)), [1, 0]);
+    assert_eq!(
+        between(&[hung, in_state(1, SignerState::Down)], None),
+        [0, 1]
+    );
+}
+
+#[test]
 fn one_that_flaps_proves_itself_for_longer() {
     let flapped = View {
         hold_down: HOLD_DOWN_MOST,
@@ -195,6 +211,7 @@ fn views() -> impl Strategy<Value = Vec<View>> {
             index,
             priority,
             state,
+            blamed: false,
             draining,
             good_for: Duration::from_secs(good_for),
             hold_down: if was_out { HOLD_DOWN } else { Duration::ZERO },

@@ -26,6 +26,7 @@ fn able(name: &str, state: SignerState) -> Able {
         cause: (state == SignerState::Down).then(|| "connection refused".to_owned()),
         proved: true,
         spoken: true,
+        left: state == SignerState::Up,
     }
 }
 
@@ -88,6 +89,7 @@ fn signer(name: &str, state: &str) -> SignerStatus {
         state: state.to_owned(),
         active: false,
         since: Timestamp::UNIX_EPOCH,
+        last_signed: None,
         cause: None,
         paths: vec![path],
     }
@@ -124,8 +126,17 @@ fn a_key_is_as_well_as_the_signers_that_could_serve_it() {
             "degraded",
             "2 of 3 signers left: b is unknown",
         ),
-        (&[Up, Suspect], "degraded", "b is suspect"),
+        (
+            &[Up, Suspect],
+            "degraded",
+            "one signer left of 2: b is suspect",
+        ),
         (&[Suspect], "degraded", "a is suspect"),
+        (
+            &[Suspect, Down],
+            "degraded",
+            "no signer of 2 is well: a is suspect",
+        ),
         (
             &[Down, Down],
             "down",
@@ -139,11 +150,18 @@ fn a_key_is_as_well_as_the_signers_that_could_serve_it() {
 }
 
 #[test]
+fn a_single_missed_probe_takes_nobody_away() {
+    let mut facts = facts(&[SignerState::Up, SignerState::Suspect]);
+    facts.able[1].left = true;
+    assert_eq!(judged(&facts), ("degraded", "b is suspect".to_owned()));
+}
+
+#[test]
 fn a_signer_that_is_not_asked_yet_is_missing() {
     let well = facts(&[SignerState::Up, SignerState::Up]);
     let (mut unproved, mut silent) = (well.clone(), well);
-    unproved.able[1].proved = false;
-    silent.able[1].spoken = false;
+    (unproved.able[1].proved, unproved.able[1].left) = (false, false);
+    (silent.able[1].spoken, silent.able[1].left) = (false, false);
     for (facts, cause) in [
         (unproved, "b has not shown this key"),
         (silent, "b has not answered /authorized_keys"),

@@ -10,6 +10,7 @@
 pub mod attempts;
 mod cause;
 mod chance;
+mod claimed;
 pub mod client;
 mod flaps;
 pub mod health;

@@ -8,30 +8,38 @@
 //! Plain code that holds the permit; no generic retry layer lies here. Which bytes may be repeated is
 //! settled before: the permit stands for a durable claim, so repeating them is always safe.
 
+mod copy;
+mod ended;
 mod ending;
 mod exchange;
 mod foreign;
+mod known;
 mod losers;
 mod operation;
 mod running;
+mod spent;
+mod start;
 mod tally;
 mod timing;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::guard::Permit;
+use crate::guard::{Permit, Stream};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
-use crate::tezos::{PublicKey, Signature};
+use crate::tezos::{Position, PublicKey, Signature};
 
+use super::claimed::Claimed;
 use super::roster::Roster;
 pub use foreign::{Lookout, Sighting};
 use operation::Operation;
+use spent::SpentBySlot;
 
 /// What signers are asked, besides the permit.
 #[derive(Clone, Debug)]
@@ -65,6 +73,15 @@ pub enum AttemptError {
     /// Nobody waits any more and nothing was sent.
     #[error("the baker hung up before anything was sent")]
     Dropped,
+    /// Every signer that could be asked has as many requests waiting as it may.
+    #[error("too many requests wait for the signers; ask again")]
+    Shed,
+    /// A newer claim of the same key made it useless while it waited; nothing was sent.
+    #[error("{by} of the same key was claimed meanwhile, so nobody was asked for this any more")]
+    Superseded {
+        /// The newer one.
+        by: String,
+    },
     /// No path gave one before the deadline.
     #[error("no signature within {:.1}s: {causes}", .waited.as_secs_f64())]
     NoSigner {
@@ -91,6 +108,10 @@ pub struct Attempts {
     metrics: Arc<Metrics>,
     tasks: Tasks,
     lookout: Arc<dyn Lookout>,
+    claimed: Mutex<Claimed>,
+    /// Told after a claim made others useless.
+    claims: watch::Sender<u64>,
+    spent: SpentBySlot,
 }
 
 impl Attempts {
@@ -108,6 +129,21 @@ impl Attempts {
             metrics,
             tasks,
             lookout,
+            claimed: Mutex::default(),
+            claims: watch::Sender::new(0),
+            spent: SpentBySlot::default(),
+        }
+    }
+
+    /// Takes in that a position is claimed, for those who wait below it.
+    fn note_claim(&self, stream: Stream, position: Position) {
+        let account = (stream.chain, stream.key);
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let higher = claimed.note(account, stream.kind, position);
+        drop(claimed);
+        if higher {
+            self.claims
+                .send_modify(|version| *version = version.wrapping_add(1));
         }
     }
 
@@ -126,7 +162,7 @@ impl Attempts {
     ) -> Result<Signed, AttemptError> {
         let mut operation = Operation::new(self, permit, ask);
         let outcome = operation.run(ask.deadline, unwanted).await;
-        operation.settle(outcome.is_ok());
+        operation.settle();
         outcome
     }
 }

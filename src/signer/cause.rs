@@ -9,10 +9,14 @@ use crate::tezos::PublicKeyHash;
 /// A cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
+    /// It was sent a higher position of the key before, and it has one position over all kinds.
+    Behind,
     /// The connection ended without an answer.
     Closed,
     /// Signatures of it were given up too often while its other answers look well.
     Abandoned,
+    /// As many requests wait for it as may.
+    Full,
     /// An answer that is not the signer protocol.
     Garbage(String),
     /// Our own probe came back to us.
@@ -41,7 +45,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Abandoned => f.write_str("answers probes but leaves signatures unanswered"),
+            Self::Behind => f.write_str("has gone further already"),
             Self::Closed => f.write_str("closes the connection without an answer"),
+            Self::Full => f.write_str("has too many requests waiting"),
             Self::Garbage(what) => write!(
                 f,
                 "answers something that is not the signer protocol ({what})"

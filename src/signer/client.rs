@@ -313,7 +313,10 @@ impl Client {
             Ok(response) => response,
             Err(mut error) => {
                 return Err(match error.take_message() {
-                    Some(_unsent) => Failed::NothingWritten,
+                    Some(_unsent) => {
+                        gate.nothing_left();
+                        Failed::NothingWritten
+                    }
                     None => Failed::Other(maybe_sent(cause::of_http(error.error()))),
                 });
             }

@@ -9,6 +9,7 @@ mod redundancy;
 mod signer;
 mod standing;
 mod trial;
+mod turn;
 mod under_way;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use redundancy::Redundancy;
 
 pub use path::Path;
 pub use signer::Signer;
+pub(in crate::signer) use turn::Turn;
 
 /// A drain command that cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,6 +158,9 @@ impl Roster {
         }
         let up = matches!(transition.to, PathState::Up | PathState::Suspect);
         self.path_gauge(signer, path).set(i64::from(up));
+        if matches!(transition.from, PathState::Down | PathState::Unknown) {
+            signer.gather();
+        }
         self.refresh(signer);
         self.tell();
     }
@@ -183,6 +188,7 @@ impl Roster {
     /// Takes in that a signer has said, now or in an earlier run, whether it demands authentication.
     pub fn spoken(&self, signer: &Signer, demands: bool) {
         if signer.set_spoken(demands) {
+            signer.gather();
             self.recount();
             self.tell();
         }
@@ -285,6 +291,7 @@ impl Roster {
                 }
             })?;
         signer.set_draining(since);
+        signer.gather();
         self.refresh(signer);
         self.tell();
         Ok(())

@@ -14,6 +14,9 @@ use super::running::Running;
 impl Operation<'_> {
     /// Why there is no signature: what was seen on every path that could have given one.
     pub(super) fn failure(&self) -> AttemptError {
+        if self.alive.is_empty() && self.is_shed() {
+            return AttemptError::Shed;
+        }
         let mut parts = self.tally.sentences();
         if self.tally.is_unauthenticated() && self.is_final() {
             return AttemptError::Unauthenticated {
@@ -54,22 +57,40 @@ impl Operation<'_> {
         }
     }
 
-    /// Ends what is still alive. With a signature in hand the losers run on for a while, unseen: how they
-    /// end tells a slow signer from a dead one. Without one they were silent for the whole deadline.
-    pub(super) fn settle(&mut self, signed: bool) {
-        self.tickets.clear();
-        self.alive.retain(|_, running| running.gate.is_sent());
+    /// Ends what is still alive. What has not left never does. With a signature in hand the losers run on
+    /// for a while, unseen: how they end tells a slow signer from a dead one. Without one they were silent
+    /// for the whole deadline.
+    pub(super) fn settle(&mut self) {
+        if let Some((slot, winner)) = self.slot.map(|slot| (slot, self.winner))
+            && winner.is_none()
+        {
+            self.attempts.spent.add(slot, self.own_sends());
+        }
+        self.alive.retain(|_, running| !running.withdraw());
+        let turns = std::mem::take(&mut self.turns);
+        if let Some(winner) = self.winner {
+            self.known.note(winner);
+            // It has shown that it is free, although another of its paths may still be silent.
+            if let Some(turn) = turns.get(&winner) {
+                turn.free();
+            }
+            self.copy();
+        }
+        drop(turns);
         if self.alive.is_empty() {
             return;
         }
         let losers = Losers {
             roster: Arc::clone(&self.attempts.roster),
             metrics: Arc::clone(&self.attempts.metrics),
+            key: self.key,
             running: std::mem::take(&mut self.running),
             alive: std::mem::take(&mut self.alive),
+            known: self.known.clone(),
+            winner: self.winner,
             tripwire: self.tripwire.clone(),
         };
-        if signed {
+        if self.winner.is_some() {
             let shutdown = self.attempts.tasks.shutdown();
             self.attempts.tasks.spawn("losers", losers.watch(shutdown));
         } else {

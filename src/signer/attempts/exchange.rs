@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::super::cause::Cause;
 use super::super::client::{Answer, FailureClass, Gate, Outgoing, SendError};
+use super::super::queue::Turned;
 use super::super::roster::{Path, Signer};
 use super::Ask;
 
@@ -86,6 +87,19 @@ impl From<SendError> for Failure {
             Self::new(error.class, error.cause)
         } else {
             Self::ill(error.class, error.cause)
+        }
+    }
+}
+
+impl From<Turned> for Failure {
+    fn from(turned: Turned) -> Self {
+        match turned {
+            Turned::Behind => Self {
+                blame: Blame::Refusal,
+                ..Self::not_sent(Cause::Behind)
+            },
+            Turned::Full => Self::not_sent(Cause::Full),
+            Turned::Late => Self::not_sent(Cause::TooLate),
         }
     }
 }

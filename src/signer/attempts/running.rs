@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::settings::Repeat;
@@ -11,12 +12,23 @@ use crate::telemetry::Metrics;
 use super::super::client::Gate;
 use super::super::health::PathState;
 use super::super::health::SignerState;
-use super::super::roster::{Path, Signer};
+use super::super::roster::{Path, Signer, Turn};
 
 /// No attempt is overdue before this; in general before twice its delay.
 const OVERDUE: Duration = Duration::from_millis(500);
 /// Nor lost before this; in general before four times its delay.
 const LOST: Duration = Duration::from_secs(2);
+
+/// What an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It is to give the signature.
+    Attempt,
+    /// The same, at a signer that is asked because the first is merely busy.
+    Spill,
+    /// It shows whether the signer signs again; the signature is there already.
+    Copy,
+}
 
 /// An attempt that has not ended.
 #[derive(Debug)]
@@ -24,38 +36,74 @@ pub(super) struct Running {
     pub(super) signer: Arc<Signer>,
     pub(super) path: Arc<Path>,
     pub(super) gate: Gate,
+    pub(super) turn: Turn,
+    pub(super) part: Part,
+    task: AbortHandle,
     pub(super) begun: Instant,
     /// From then on a path that has come back meanwhile shows that it was swallowed.
     pub(super) overdue: Instant,
     /// From then on a path that merely answers others shows it.
     lost: Instant,
+    /// When it is expected to be answered, if it has to wait for its turn.
+    pub(super) queued_until: Option<Instant>,
+    /// When the signer's patience was over, if it was.
+    pub(super) abandoned: Option<Instant>,
     path_at_start: PathState,
     signer_at_start: SignerState,
 }
 
+/// What an attempt is made with.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) signer: Arc<Signer>,
+    pub(super) path: Arc<Path>,
+    pub(super) gate: Gate,
+    pub(super) turn: Turn,
+    pub(super) part: Part,
+    pub(super) queued_until: Option<Instant>,
+}
+
 impl Running {
-    /// An attempt that begins now; its answer is expected within `delay`.
-    pub(super) fn new(
-        signer: &Arc<Signer>,
-        path: &Arc<Path>,
-        gate: &Gate,
-        now: Instant,
-        delay: Duration,
-    ) -> Self {
+    /// An attempt that begins now in `task`; its answer is expected within `delay`.
+    pub(super) fn new(start: Start, task: AbortHandle, now: Instant, delay: Duration) -> Self {
         let after = |times: u32, least: Duration| {
             now.checked_add(delay.saturating_mul(times).max(least))
                 .unwrap_or(now)
         };
         Self {
-            signer: Arc::clone(signer),
-            path: Arc::clone(path),
-            gate: gate.clone(),
+            path_at_start: start.path.state(),
+            signer_at_start: start.signer.state(),
+            signer: start.signer,
+            path: start.path,
+            gate: start.gate,
+            turn: start.turn,
+            part: start.part,
+            task,
             begun: now,
             overdue: after(2, OVERDUE),
             lost: after(4, LOST),
-            path_at_start: path.state(),
-            signer_at_start: signer.state(),
+            queued_until: start.queued_until,
+            abandoned: None,
         }
+    }
+
+    /// Ends it, if nothing of it has left; true if so.
+    pub(super) fn withdraw(&self) -> bool {
+        let withdrawn = self.gate.withdraw();
+        if withdrawn {
+            self.task.abort();
+        }
+        withdrawn
+    }
+
+    /// Ends it whatever has left.
+    pub(super) fn cut(&self) {
+        self.task.abort();
+    }
+
+    /// Whether it waits for a turn behind others that would come after `deadline`.
+    pub(super) fn waits_beyond(&self, deadline: Instant) -> bool {
+        self.turn.is_awaited() && self.queued_until.is_some_and(|until| until > deadline)
     }
 
     /// When the signer's silence means something.

@@ -7,8 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::settings::Repeat;
-
 use super::super::cause::Cause;
 use super::super::client::FailureClass;
 use super::super::health::PathState;
@@ -27,6 +25,8 @@ struct Tries {
     revivals: u64,
     /// Requests that may have reached the signer.
     forwarded: u32,
+    /// Whether the signer answered the last one, though with a refusal.
+    rejected: bool,
     cause: Cause,
     since: Timestamp,
     sentence: String,
@@ -63,6 +63,11 @@ impl Tally {
         self.forwards
     }
 
+    /// Requests that one attempt sent besides its first.
+    pub(super) fn sent_again(&mut self, times: usize) {
+        self.forwards = self.forwards.saturating_add(times);
+    }
+
     pub(super) fn is_refused(&self, signer: &Signer) -> bool {
         self.refused.contains(&signer.index())
     }
@@ -83,15 +88,7 @@ impl Tally {
             self.forwards = self.forwards.saturating_add(1);
         }
         self.unauthenticated |= failure.blame == Blame::Unauthenticated;
-        let asked_before = self
-            .paths
-            .iter()
-            .any(|((index, _), tries)| *index == signer.index() && tries.forwarded > 0);
-        // A device that does not repeat itself may have signed at the first try: it will not now.
-        let spent = asked_before
-            && failure.class == FailureClass::Rejected
-            && signer.settings().repeat == Repeat::Refuse;
-        if failure.blame.is_refusal() || spent {
+        if failure.blame.is_refusal() {
             self.refused.push(signer.index());
         }
         let now = crate::time::now();
@@ -108,6 +105,7 @@ impl Tally {
                 last: Instant::now(),
                 revivals: 0,
                 forwarded: 0,
+                rejected: false,
                 cause: failure.cause.clone(),
                 since,
                 sentence: String::new(),
@@ -122,6 +120,7 @@ impl Tally {
         tries.forwarded = tries
             .forwarded
             .saturating_add(u32::from(reached(failure.class)));
+        tries.rejected = failure.class == FailureClass::Rejected;
         tries.sentence = path.sentence(signer, &failure.cause, tries.since);
         tries.cause = failure.cause;
     }
@@ -183,8 +182,9 @@ impl Tally {
         if came_back && tries.forwarded <= 1 {
             return Some(now);
         }
-        // The tries of a slot are few: none is spent on a path that swallowed one and is known to be down.
-        if is_down && tries.forwarded > 0 {
+        // The tries of a slot are few: none is spent on a path that swallowed one and is known to be down,
+        // unless they all are.
+        if is_down && tries.forwarded > 0 && !budget.panics {
             return None;
         }
         let doubled = 1_u32
@@ -193,6 +193,8 @@ impl Tally {
         let back_off = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MOST);
         let pause = if tries.forwarded > 0 {
             back_off.max(budget.share())
+        } else if tries.rejected {
+            back_off.max(budget.share().min(BACK_OFF_MOST))
         } else {
             back_off
         };
@@ -206,6 +208,7 @@ pub(super) struct Budget {
     now: Instant,
     deadline: Instant,
     left: usize,
+    panics: bool,
 }
 
 impl Budget {
@@ -214,7 +217,13 @@ impl Budget {
             now,
             deadline,
             left,
+            panics: false,
         }
+    }
+
+    /// With every path down, those that swallowed a request are asked again as well.
+    pub(super) fn panicking(self, panics: bool) -> Self {
+        Self { panics, ..self }
     }
 
     /// An even share of the time that is left: the last try comes shortly before the deadline, not
@@ -229,7 +238,7 @@ impl Budget {
 }
 
 /// Classes after which a signature may exist somewhere.
-fn reached(class: FailureClass) -> bool {
+pub(super) fn reached(class: FailureClass) -> bool {
     match class {
         FailureClass::Malformed | FailureClass::MaybeSent => true,
         // A refusal is definite: nothing was signed.

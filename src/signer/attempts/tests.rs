@@ -1,12 +1,18 @@
 //! Attempts at signers that are in this process: real sockets, real signatures, real faults.
 
 mod answers;
+mod copies;
+mod delays;
 mod failover;
 mod foreign;
+mod held;
 mod limits;
+mod panic;
+mod repeat;
 mod scripted;
 mod tally;
 mod versions;
+mod withdrawn;
 
 use std::net::SocketAddr;
 
@@ -14,13 +20,14 @@ use crate::dev_signer::{Faults, Listen, Options, Running as DevSigner, keys_from
 use crate::fixture::{BookStore, at, second};
 use crate::guard::{Candidate, Claim, Raise, SigningGuard, Slot, Stream, WatermarkStore as _};
 use crate::settings::{Path as PathSettings, Repeat, Signer as SignerSettings, SignerUrl};
-use crate::signer::health::{Observation, PathState};
-use crate::signer::roster::{Roster, Served, Signer};
+use crate::signer::health::{Observation, PathState, SignerState};
+use crate::signer::queue::Place;
+use crate::signer::roster::{Roster, Served, Signer, Turn};
 use crate::signer::{Cause, FailureClass};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
-use crate::tezos::{ConsensusKind, Curve, Payload, PublicKey, Scheme, digest};
+use crate::tezos::{ConsensusKind, Curve, Payload, Position, PublicKey, Scheme, digest};
 
 use tokio::sync::mpsc;
 
@@ -138,19 +145,25 @@ struct World {
 
 impl World {
     async fn new(signers: &[SignerSettings]) -> Self {
+        let world = Self::unheard(signers).await;
+        for signer in world.attempts.roster.signers() {
+            world.attempts.roster.spoken(signer, false);
+        }
+        world
+    }
+
+    /// No signer has said yet whether it demands authentication.
+    async fn unheard(signers: &[SignerSettings]) -> Self {
         let tasks = Tasks::new();
         let metrics = Arc::new(Metrics::new());
         let roster = Arc::new(Roster::new(signers, &tasks, Arc::clone(&metrics)));
-        for signer in roster.signers() {
-            roster.spoken(signer, false);
-        }
         let store = Arc::new(BookStore::default());
         let (told, late) = mpsc::unbounded_channel();
         let lookout = Arc::new(Watcher {
             store: Arc::clone(&store),
             late: told,
         });
-        let (_, node) = tokio::sync::watch::channel(None);
+        let (_, node) = watch::channel(None);
         let guard = SigningGuard::new(store, Vec::new(), 1_000, node);
         let mut raises = Vec::new();
         for key in keys() {
@@ -235,6 +248,14 @@ impl World {
         signers.find(|signer| signer.name() == name).unwrap()
     }
 
+    /// The device of `name` for other work, once it is free, until dropped.
+    async fn turn_at(&self, name: &str) -> Turn {
+        let time = Instant::now().checked_add(PATIENCE).unwrap();
+        let turn = Turn::at(self.signer(name).queue(), Place::Other, time);
+        turn.wait().await.unwrap();
+        turn
+    }
+
     fn counted(&self, signer: &str, class: &str) -> u64 {
         let labels = label::Attempt {
             signer: signer.to_owned(),
@@ -259,6 +280,13 @@ fn ask(curve: Curve, bytes: &[u8], limit: Duration) -> Ask {
         deterministic: curve.is_deterministic_by_default(),
         deadline: Instant::now().checked_add(limit).unwrap(),
     }
+}
+
+/// The preattestation that goes with an attestation of the same name.
+fn preattestation(position: Position, name: u8) -> Vec<u8> {
+    let mut bytes = crate::fixture::attestation(Curve::Ed25519, position, name);
+    (bytes[0], bytes[37]) = (0x12, 0x14);
+    bytes
 }
 
 fn causes(result: Result<Signed, AttemptError>) -> String {

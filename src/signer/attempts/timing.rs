@@ -1,37 +1,61 @@
 //! When an attempt gets a companion: pure.
 //!
-//! Delays follow from what is usual for the signer that was asked, never from the bytes or the baker.
+//! Delays follow from what is usual for the signer that was asked and from the deadline, never from the
+//! bytes or the baker.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::latency::FLOOR;
+
 /// Before another *signer* is asked for a block whose key does not sign deterministically: a second
 /// signature over the same block may come to exist, which is safe but not wanted.
 const BLOCK_SIGNER_DELAY: Duration = Duration::from_millis(1_500);
+/// No attempt is left alone for longer.
+const DELAY_MOST: Duration = Duration::from_secs(2);
+/// What a companion has before the deadline besides the usual time of its signer.
+const SPARE: Duration = Duration::from_millis(50);
 
-/// What those who wait at a signer, `ahead` of them, take together if each takes what is `usual`.
-pub(super) fn wait(usual: Duration, ahead: usize) -> Duration {
-    usual.saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX))
+/// What those who wait at a signer, `ahead` of one, take together if each takes what is `usual` and
+/// `capacity` of them go at a time.
+pub(super) fn wait(usual: Duration, ahead: usize, capacity: usize) -> Duration {
+    let turns = ahead.div_ceil(capacity.max(1));
+    usual.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
 }
 
-/// How long an attempt is left alone: the usual time of its signer, and that of those before it.
+/// How long an attempt is left alone: the usual time of its signer, and that of those before it; from 50 ms
+/// to 2 s.
 pub(super) fn delay(usual: Duration, wait: Duration) -> Duration {
-    usual.saturating_add(wait)
+    usual.saturating_add(wait).clamp(FLOOR, DELAY_MOST)
 }
 
-/// When the next attempt starts, if `after_delay` is when the newest one has had its delay. With
-/// `block_delay`, the next one would ask another signer for a second signature over a block: not before the
-/// first living attempt, begun at `first_begun`, has had time enough.
-pub(super) fn start_of_next(
-    after_delay: Instant,
-    first_begun: Option<Instant>,
-    block_delay: bool,
-) -> Instant {
-    let delayed = first_begun
-        .filter(|_| block_delay)
-        .and_then(|begun| begun.checked_add(BLOCK_SIGNER_DELAY));
-    delayed.map_or(after_delay, |delayed| delayed.max(after_delay))
+/// What the start of an attempt beside living ones depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Companion {
+    /// When the newest attempt has had its delay.
+    pub(super) after_delay: Instant,
+    /// When the first living attempt began.
+    pub(super) first_begun: Option<Instant>,
+    /// Whether it would ask another signer for what may become a second signature over a block.
+    pub(super) block_delay: bool,
+    /// When the answer is of no more use.
+    pub(super) deadline: Instant,
+    /// The usual time of the signer that is next.
+    pub(super) usual: Duration,
+}
+
+impl Companion {
+    /// When it starts: after the delays, but always in time to be answered.
+    pub(super) fn start(&self) -> Instant {
+        let delayed = self
+            .first_begun
+            .filter(|_| self.block_delay)
+            .and_then(|begun| begun.checked_add(BLOCK_SIGNER_DELAY));
+        let start = delayed.map_or(self.after_delay, |delayed| delayed.max(self.after_delay));
+        let last = self.deadline.checked_sub(self.usual.saturating_add(SPARE));
+        last.map_or(start, |last| start.min(last))
+    }
 }
 
 #[cfg(test)]
@@ -43,27 +67,44 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_has_the_usual_time_for_itself_and_for_each_before_it() {
-        for (usual, ahead, expected) in [(400, 0, 400), (400, 1, 800), (50, 4, 250)] {
+    fn an_attempt_has_the_usual_time_for_itself_and_for_each_before_it_within_bounds() {
+        for (usual, ahead, capacity, expected) in [
+            (400, 0, 1, 400),
+            (400, 1, 1, 800),
+            (100, 4, 1, 500),
+            (100, 4, 2, 300),
+            (100, 5, 2, 400),
+            (10, 0, 1, 50),
+            (1_500, 1, 1, 2_000),
+            (5_000, 0, 1, 2_000),
+        ] {
             let usual = ms(usual);
-            assert_eq!(delay(usual, wait(usual, ahead)), ms(expected));
+            let delay = delay(usual, wait(usual, ahead, capacity));
+            assert_eq!(delay, ms(expected), "{usual:?} {ahead} {capacity}");
         }
-        let endless = delay(Duration::MAX, wait(Duration::MAX, usize::MAX));
-        assert_eq!(endless, Duration::MAX);
+        let endless = delay(Duration::MAX, wait(Duration::MAX, usize::MAX, 1));
+        assert_eq!(endless, DELAY_MOST);
     }
 
     #[test]
-    fn another_signer_is_asked_for_a_block_after_one_and_a_half_seconds_or_the_delay() {
+    fn a_companion_starts_after_the_delays_and_in_time_for_the_deadline() {
         let start = Instant::now();
         let at = |after: u64| start.checked_add(ms(after)).unwrap();
-        for (after_delay, block_delay, expected) in [
-            (at(400), true, at(1_500)),
-            (at(2_000), true, at(2_000)),
-            (at(400), false, at(400)),
+        for (after_delay, block_delay, deadline, expected) in [
+            (400, false, 4_000, 400),
+            (400, true, 6_000, 1_500),
+            (2_000, true, 6_000, 2_000),
+            (400, true, 1_000, 550),
+            (2_000, false, 2_000, 1_550),
         ] {
-            let next = start_of_next(after_delay, Some(start), block_delay);
-            assert_eq!(next, expected);
+            let companion = Companion {
+                after_delay: at(after_delay),
+                first_begun: Some(start),
+                block_delay,
+                deadline: at(deadline),
+                usual: ms(400),
+            };
+            assert_eq!(companion.start(), at(expected), "{companion:?}");
         }
-        assert_eq!(start_of_next(at(400), None, true), at(400));
     }
 }

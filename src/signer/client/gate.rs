@@ -51,6 +51,12 @@ impl Gate {
         self.0.sends.load(Ordering::Acquire)
     }
 
+    /// Whether both are the gate of one request.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Closes it. False if bytes may have left already: then it stays open.
     #[must_use]
     pub fn withdraw(&self) -> bool {
@@ -74,6 +80,16 @@ impl Gate {
             .sends
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
         counted.is_ok()
+    }
+
+    /// The request passed, but its connection was gone and no byte was written. It counts as sent still.
+    pub(super) fn nothing_left(&self) {
+        let less = |sends: u8| Some(sends.saturating_sub(1));
+        let taken = self
+            .0
+            .sends
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        debug_assert!(taken.is_ok(), "the closure never gives up");
     }
 
     /// From waiting to `to`; true if that is where it stands now.

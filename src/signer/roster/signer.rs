@@ -69,6 +69,7 @@ impl Signer {
         let queue = Arc::new(DeviceQueue::new(
             settings.capacity,
             settings.shared_watermark,
+            Instant::now,
         ));
         Self {
             index,

@@ -50,18 +50,20 @@ impl Trials {
 }
 
 impl Roster {
-    /// Signers that may come to sign for `key`, in the order of the configuration, whether or not they have
-    /// been heard yet: while one of them has not refused, a request is worth its wait.
+    /// Signers that may come to sign for `key`, in no order: while one of them has not refused, a request is
+    /// worth its wait.
     #[must_use]
     pub fn could_serve(&self, key: PublicKeyHash) -> Vec<Arc<Signer>> {
-        let leads_there = |path: &Arc<Path>| !path.is_barred();
-        self.signers
-            .iter()
-            .filter(|signer| signer.draining().is_none())
-            .filter(|signer| signer.serves(key) != Served::Denied)
-            .filter(|signer| signer.paths().iter().any(leads_there))
-            .cloned()
-            .collect()
+        let may_come = |signer: &&Arc<Signer>| {
+            signer.draining().is_none() && !signer.paths().iter().all(|path| path.is_barred())
+        };
+        let mut all: Vec<_> = self.signers.iter().filter(may_come).cloned().collect();
+        // Who said that it lacks the key comes to sign for it only if everybody said so.
+        let has_it = |signer: &Arc<Signer>| signer.serves(key) != Served::Denied;
+        if all.iter().any(has_it) {
+            all.retain(has_it);
+        }
+        all
     }
 
     /// Signers that are suspect because they failed at signing, though they showed `key` and a path to them

@@ -54,7 +54,8 @@ async fn while_a_signer_stalls_another_answers() {
     while world.counted("a", "abandoned") == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 1);
+    // It may still come.
+    assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 0);
     assert_eq!(world.signer("a").paths()[0].state(), PathState::Suspect);
 }
 

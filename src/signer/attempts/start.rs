@@ -1,0 +1,191 @@
+//! Which attempt of an operation starts next, and when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::client::Gate;
+use super::super::health::PathState;
+use super::super::roster::{Path, Served, Signer, Turn};
+use super::operation::{MAX_FORWARDS, Operation};
+use super::running::{Part, Running, Start};
+use super::tally::{Budget, Next};
+use super::timing::{self, Companion};
+
+/// Pause between looks at an overdue attempt.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// No request lives this long.
+const NEVER: Duration = Duration::from_hours(1);
+
+impl Operation<'_> {
+    /// Starts the next attempt if it is time; gives when to look again.
+    pub(super) fn start_due(&mut self) -> Instant {
+        let now = Instant::now();
+        let far = now.checked_add(NEVER).unwrap_or(now);
+        self.withdraw_dead();
+        let exhausted = self.spent() >= MAX_FORWARDS;
+        if exhausted && self.own_sends() > 0 {
+            return far;
+        }
+        if self.once && (self.own_sends() > 0 || !self.alive.is_empty()) {
+            return far;
+        }
+        let candidates = self.candidates();
+        // When all is spent, a path that has come back since gets one more.
+        let spent_at = self.before.map(|before| before.at).filter(|_| exhausted);
+        let busy = |path: &Arc<Path>| {
+            self.is_busy(path, now) || spent_at.is_some_and(|at| !path.recovered_since(at))
+        };
+        // A path that is down gets a try when nothing else is under way, or when there are no others;
+        // else never a companion's part.
+        let no_other = candidates.iter().all(all_down);
+        let desperate = self.alive.is_empty() || no_other;
+        let left = MAX_FORWARDS.saturating_sub(self.spent());
+        let budget = Budget::new(now, self.deadline, left).panicking(no_other);
+        let (signer, path) = match self.tally.next(&candidates, busy, desperate, &budget) {
+            Next::Nothing => return self.overdue_at(now).unwrap_or(far),
+            Next::NotBefore(at) => return at,
+            Next::Ready(signer, path) => (signer, path),
+        };
+        let (due, part) = self.due(&signer, now);
+        if due > now {
+            return due;
+        }
+        self.start(signer, path, part, now);
+        // The one just started sets the delay of the one after it.
+        now
+    }
+
+    /// Ends attempts that wait for their turn at a signer that was drained meanwhile, on a path that is found to
+    /// lead elsewhere, or on one that has died if the signer has a better one.
+    fn withdraw_dead(&mut self) {
+        let is_down = |path: &Arc<Path>| path.state() == PathState::Down;
+        self.alive.retain(|_, running| {
+            let dead = is_down(&running.path) && !all_down(&running.signer);
+            let forbidden = running.signer.draining().is_some() || running.path.is_barred();
+            !((dead || forbidden) && running.withdraw())
+        });
+    }
+
+    /// Signers that may be asked, best first.
+    pub(super) fn candidates(&self) -> Vec<Arc<Signer>> {
+        self.fit(self.attempts.roster.candidates(self.key, self.position))
+    }
+
+    /// Those of `all` that this operation may ask.
+    pub(super) fn fit(&self, mut all: Vec<Arc<Signer>>) -> Vec<Arc<Signer>> {
+        all.retain(|signer| self.authenticated || !signer.demands());
+        // Who said that it lacks the key is asked only when everybody did.
+        let has_it = |signer: &Arc<Signer>| signer.serves(self.key) != Served::Denied;
+        if all.iter().any(has_it) {
+            all.retain(has_it);
+        }
+        all
+    }
+
+    /// Whether another attempt on `path` would be of no use. One that was swallowed is asked again, once.
+    fn is_busy(&self, path: &Arc<Path>, now: Instant) -> bool {
+        let mut mine = self
+            .alive
+            .values()
+            .filter(|running| Arc::ptr_eq(&running.path, path));
+        match (mine.next(), mine.next()) {
+            (None, _) => false,
+            (Some(only), None) => !only.was_swallowed(now),
+            (Some(_), Some(_)) => true,
+        }
+    }
+
+    /// When to see whether an overdue attempt was swallowed.
+    fn overdue_at(&self, now: Instant) -> Option<Instant> {
+        let first = self.alive.values().map(|running| running.overdue).min()?;
+        // Answers to others are no change of state: look now and then.
+        Some(if first > now {
+            first
+        } else {
+            now.checked_add(LOOK_AGAIN)?
+        })
+    }
+
+    /// When an attempt at `signer` may start: at once if nothing is alive, or only on paths that have been
+    /// found unwell since, or only in a queue beyond the deadline; else after the delay of the newest
+    /// attempt.
+    fn due(&self, signer: &Arc<Signer>, now: Instant) -> (Instant, Part) {
+        if self.alive.is_empty() {
+            return (now, Part::Attempt);
+        }
+        let sent = self.alive.values().any(|running| running.gate.is_sent());
+        if !(self.block_delay && sent) && !self.alive.values().any(Running::is_well) {
+            return (now, Part::Attempt);
+        }
+        let of_signer = |running: &Running| Arc::ptr_eq(&running.signer, signer);
+        let another = !self.alive.values().any(of_signer);
+        let too_late = |running: &Running| running.waits_beyond(self.deadline);
+        if another && signer.queue().is_idle() && self.alive.values().all(too_late) {
+            return (now, Part::Spill);
+        }
+        let companion = Companion {
+            after_delay: self.next_start,
+            first_begun: self.alive.values().map(|running| running.begun).min(),
+            block_delay: another && self.block_delay,
+            deadline: self.deadline,
+            usual: signer.usual_latency(),
+        };
+        (companion.start(), Part::Attempt)
+    }
+
+    fn start(&mut self, signer: Arc<Signer>, path: Arc<Path>, part: Part, now: Instant) {
+        if !self.alive.is_empty() {
+            self.attempts.metrics.hedges.inc();
+        }
+        // Behind others in the queue, their signatures are part of what is usual.
+        let (usual, queue) = (signer.usual_latency(), signer.queue());
+        let ahead = queue.ahead_of(self.place);
+        let delay = timing::delay(usual, timing::wait(usual, ahead, queue.capacity()));
+        self.next_start = now.checked_add(delay).unwrap_or(now);
+        let turns = queue.turns_before(self.place);
+        let answered_in = usual.saturating_add(timing::wait(usual, turns, 1));
+        let turn = self.turns.entry(signer.index()).or_insert_with(|| {
+            let deadline = self.deadline;
+            Turn::at(signer.queue(), self.place, deadline)
+        });
+        let start = Start {
+            turn: turn.clone(),
+            gate: Gate::until(self.deadline),
+            part,
+            queued_until: now.checked_add(answered_in).filter(|_| turns > 0),
+            signer,
+            path,
+        };
+        self.spawn(start, now, delay);
+    }
+
+    /// Starts an attempt; one turn at the device serves all paths of this operation to it.
+    pub(super) fn spawn(&mut self, start: Start, now: Instant, delay: Duration) {
+        let id = self.next_id;
+        self.next_id = id.saturating_add(1);
+        tracing::debug!(
+            signer = start.signer.name(), path = start.path.name(),
+            attempt = id, part = ?start.part, "attempt started"
+        );
+        start.turn.used_by(&start.gate);
+        let exchange = Arc::clone(&self.exchange);
+        let (signer, path) = (Arc::clone(&start.signer), Arc::clone(&start.path));
+        let (turn, gate) = (start.turn.clone(), start.gate.clone());
+        let task = self.running.spawn(async move {
+            if let Err(turned) = turn.wait().await {
+                return (id, Err(turned.into()));
+            }
+            (id, exchange.run(&signer, &path, &gate).await)
+        });
+        let running = Running::new(start, task, now, delay);
+        self.alive.insert(id, running);
+    }
+}
+
+/// Whether no path of the signer takes work.
+fn all_down(signer: &Arc<Signer>) -> bool {
+    let mut paths = signer.paths().iter();
+    paths.all(|path| path.state() == PathState::Down)
+}

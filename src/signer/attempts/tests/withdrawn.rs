@@ -1,0 +1,99 @@
+//! What becomes of attempts when another of the same operation has signed.
+
+use crate::dev_signer::Scope as FaultScope;
+
+use super::*;
+
+fn stalled() -> Faults {
+    Faults {
+        stall: FaultScope::Sign,
+        ..Faults::default()
+    }
+}
+
+/// The gap between a signer's usual time and what is certainly more.
+const SOON: Duration = Duration::from_millis(800);
+
+#[tokio::test]
+async fn a_companion_that_still_waits_for_its_turn_is_withdrawn_when_another_signs() {
+    let devices = [
+        Device::start(stalled()).await,
+        Device::start(Faults::default()).await,
+        Device::start(Faults::default()).await,
+    ];
+    let signers: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .zip(&devices)
+        .map(|(name, device)| signer(name, &[device.address()]))
+        .collect();
+    let world = World::healthy(&signers).await;
+    let others_work = world.turn_at("b").await;
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "c");
+    drop(others_work);
+    // A companion that had kept its place would have its turn before this one.
+    drop(world.turn_at("b").await);
+    assert_eq!(devices[1].asked(), 0);
+    assert_eq!(world.attempts.metrics.hedges.get(), 2);
+}
+
+#[tokio::test]
+async fn a_signature_through_the_other_path_frees_the_device_at_once() {
+    let once = Faults {
+        times: Some(1),
+        ..stalled()
+    };
+    let device = Device::start(once).await;
+    let world = World::healthy(&[signer("a", &[device.address(), device.address()])]).await;
+    world.attest(101, PATIENCE).await.unwrap();
+    let begun = Instant::now();
+    let bytes = crate::fixture::attestation(Curve::P256, at(101, 0), 1);
+    world.sign(Curve::P256, &bytes, PATIENCE).await.unwrap();
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert_eq!(device.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_loser_that_was_refused_is_no_unreleased_signature() {
+    let slow = Device::start(Faults::default()).await;
+    let good = Device::start(Faults::default()).await;
+    let ahead = World::healthy(&[signer("a", &[slow.address()])]).await;
+    ahead.attest(500, PATIENCE).await.unwrap();
+    slow.running.set_faults(Faults {
+        latency_ms: 700,
+        ..Faults::default()
+    });
+    let signers = [
+        signer("a", &[slow.address()]),
+        signer("b", &[good.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "b");
+    until(|| world.counted("a", "rejected") + world.counted("a", "abandoned") > 0).await;
+    assert_eq!(world.counted("a", "rejected"), 1);
+    assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 0);
+}
+
+#[tokio::test]
+async fn a_device_that_became_ten_times_slower_is_learnt_to_be_slow() {
+    let slow = Device::start(Faults {
+        latency_ms: 2_500,
+        ..Faults::default()
+    })
+    .await;
+    let good = Device::start(Faults::default()).await;
+    let signers = [
+        signer("a", &[slow.address()]),
+        signer("b", &[good.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "b");
+    until(|| world.counted("a", "abandoned") == 1).await;
+    let path = &world.signer("a").paths()[0];
+    assert_eq!(path.state(), PathState::Suspect);
+    assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 0);
+    let usual = || world.signer("a").usual_latency();
+    until(|| usual() >= Duration::from_millis(2_500)).await;
+    until(|| world.counted("a", "late") == 1).await;
+    assert_eq!(path.state(), PathState::Up);
+    assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 1);
+}

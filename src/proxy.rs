@@ -15,6 +15,7 @@ mod metadata;
 mod policy;
 mod refused;
 mod respond;
+mod room;
 mod sign;
 mod stack;
 mod tripwire;
@@ -37,6 +38,7 @@ use crate::tezos::VoteLayout;
 pub use flight::Flights;
 pub use lookup::Lookups;
 pub use respond::refusals;
+pub use room::Room;
 pub use stack::{BakerService, service};
 pub use tripwire::{DueHalts, watch as watch_tripwire};
 pub use turns::Turns;
@@ -83,6 +85,8 @@ pub struct Proxy {
     pub flights: Flights,
     /// Look-ups of public keys under way.
     pub lookups: Lookups,
+    /// Places for what is not consensus.
+    pub room: Room,
     /// Halts that are not durable yet.
     pub due_halts: Arc<DueHalts>,
     /// Slots on which something is being decided.

@@ -10,7 +10,7 @@ use crate::control::{Drains, restore_drains};
 use crate::decision_log::{DecisionLog, NotedStore};
 use crate::guard::{NodeHead, SigningGuard};
 use crate::node::{self, Outlook};
-use crate::proxy::{self, DueHalts, Flights, Lookups, Proxy, Turns};
+use crate::proxy::{self, DueHalts, Flights, Lookups, Proxy, Room, Turns};
 use crate::server::Limits;
 use crate::settings::Settings;
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
@@ -95,6 +95,7 @@ pub(super) async fn proxy(
         operations: operations.clone(),
         flights: Flights::default(),
         lookups: Lookups::default(),
+        room: Room::default(),
         due_halts,
         turns: Turns::default(),
         decisions,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::guard::Record;
+use crate::signer::AttemptError;
 use crate::telemetry::metrics::label;
 use crate::tezos::Payload;
 
@@ -27,19 +28,15 @@ pub(super) fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, Proxy
     match result {
         Ok(record) => {
             let margin = work.deadline.saturating_duration_since(Instant::now());
-            let by_kind = label::Kind {
-                kind: kind.to_owned(),
-            };
-            proxy
-                .metrics
-                .deadline_margin
-                .get_or_create(&by_kind)
-                .observe(margin.as_secs_f64());
+            observe_margin(proxy, kind, margin);
             note_position(proxy, work, record);
             let signer = record.signer.as_str();
             tracing::info!(%key, kind, level, round, digest, signer, seconds, "signed");
         }
         Err(error) => {
+            if is_lost(error) {
+                observe_margin(proxy, kind, Duration::ZERO);
+            }
             if let Some(reason) = respond::refusal_reason(error) {
                 let labels = label::Reason {
                     reason: reason.to_owned(),
@@ -57,6 +54,44 @@ pub(super) fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, Proxy
                 tracing::warn!(%key, kind, level, round, digest, seconds, %error, "not signed");
             }
         }
+    }
+}
+
+fn observe_margin(proxy: &Proxy, kind: &str, margin: Duration) {
+    let by_kind = label::Kind {
+        kind: kind.to_owned(),
+    };
+    let margins = &proxy.metrics.deadline_margin;
+    margins
+        .get_or_create(&by_kind)
+        .observe(margin.as_secs_f64());
+}
+
+/// Whether a slot was lost because no signature came in time.
+fn is_lost(error: &ProxyError) -> bool {
+    match error {
+        ProxyError::Attempts(AttemptError::NoSigner { .. } | AttemptError::Superseded { .. }) => {
+            true
+        }
+        ProxyError::Attempts(
+            AttemptError::Dropped
+            | AttemptError::Foreign(_)
+            | AttemptError::Shed
+            | AttemptError::Unauthenticated { .. },
+        )
+        | ProxyError::AuthenticationInvalid(_)
+        | ProxyError::AuthenticationMissing(_)
+        | ProxyError::AuthenticationUnconfigured(_)
+        | ProxyError::BodyTooLarge { .. }
+        | ProxyError::Claim { .. }
+        | ProxyError::Malformed(_)
+        | ProxyError::MethodNotAllowed { .. }
+        | ProxyError::NoAnswer(_)
+        | ProxyError::NotFound
+        | ProxyError::Overload
+        | ProxyError::Policy(_)
+        | ProxyError::Record(_)
+        | ProxyError::UnknownKey { .. } => false,
     }
 }
 

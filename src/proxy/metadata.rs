@@ -16,14 +16,17 @@ use super::{METADATA_HOLD, Proxy};
 pub(super) async fn authorized_keys(proxy: &Proxy) -> Result<String, ProxyError> {
     let begun = Instant::now();
     let mut news = proxy.cache.news();
-    let mut held = false;
+    // Taken by who has to wait.
+    let mut room = None;
     loop {
         news.borrow_and_update();
         if let Some(authorized) = proxy.cache.authorized() {
-            count(proxy, if held { "held" } else { "hit" });
+            count(proxy, if room.is_some() { "held" } else { "hit" });
             return Ok(wire::authorized_keys_body(authorized.keys.as_deref()));
         }
-        held = true;
+        if room.is_none() {
+            room = Some(proxy.room.for_metadata()?);
+        }
         if tokio::time::timeout_at(hold_until(begun), news.changed())
             .await
             .is_err()
@@ -53,6 +56,7 @@ async fn find_public_key(proxy: &Proxy, key: PublicKeyHash) -> Result<PublicKey,
         count(proxy, "hit");
         return Ok(public_key);
     }
+    let _room = proxy.room.for_metadata()?;
     match lookup::public_key(proxy, key, hold_until(Instant::now())).await {
         Seek::Found(public_key) => {
             count(proxy, "held");
@@ -98,6 +102,7 @@ pub(super) async fn prove_possession(
     }
     let until = hold_until(Instant::now());
     let public_key = find_public_key(proxy, key).await?;
+    let _room = proxy.room.for_metadata()?;
     let checked = {
         let subject = subject.clone();
         move |proof: &crate::tezos::Signature| {

@@ -53,11 +53,16 @@ pub(super) fn placed(error: &ProxyError) -> (StatusCode, &'static str, ErrorKind
             (StatusCode::METHOD_NOT_ALLOWED, "malformed", Permanent)
         }
         ProxyError::NotFound => (StatusCode::NOT_FOUND, "malformed", Permanent),
-        ProxyError::Overload => (StatusCode::BAD_GATEWAY, "overload", Temporary),
+        ProxyError::Overload | ProxyError::Attempts(AttemptError::Shed) => {
+            (StatusCode::BAD_GATEWAY, "overload", Temporary)
+        }
         ProxyError::Policy(_) => (StatusCode::FORBIDDEN, "policy", Permanent),
         ProxyError::NoAnswer(_)
         | ProxyError::Attempts(AttemptError::NoSigner { .. } | AttemptError::Dropped) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "no-signer", Temporary)
+        }
+        ProxyError::Attempts(AttemptError::Superseded { .. }) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "deadline", Permanent)
         }
         ProxyError::Claim {
             cause: ClaimError::Store(_),
@@ -99,6 +104,8 @@ pub(super) fn refusal_reason(error: &ProxyError) -> Option<&'static str> {
         ProxyError::Attempts(
             AttemptError::Dropped
             | AttemptError::NoSigner { .. }
+            | AttemptError::Shed
+            | AttemptError::Superseded { .. }
             | AttemptError::Unauthenticated { .. },
         )
         | ProxyError::AuthenticationInvalid(_)

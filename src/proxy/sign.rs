@@ -33,6 +33,8 @@ pub(super) struct SignRequest {
     pub(super) version: Option<u8>,
     /// The address of the baker's connection.
     pub(super) requester: String,
+    /// When its head had been read: its time runs from then on, however slowly its body comes.
+    pub(super) arrived: Instant,
 }
 
 /// What is to be done, once parsed and admitted.
@@ -85,7 +87,7 @@ impl Work {
 
 /// Answers a sign request with the signature's text, and counts it.
 pub(super) async fn sign(proxy: &Arc<Proxy>, request: SignRequest) -> Result<String, ProxyError> {
-    let begun = Instant::now();
+    let begun = request.arrived;
     let curve = request.key.curve();
     let (kind, result) = match Payload::decode_with(curve, &request.bytes, &proxy.vote_layouts) {
         Ok(payload) => {
@@ -124,6 +126,17 @@ async fn admit_and_sign(
 ) -> Result<Record, ProxyError> {
     let digest = digest(&request.bytes);
     let asked = decided::asked(&request, Some(&payload), digest);
+    // Kept until the answer.
+    let _room = match payload {
+        Payload::Consensus(_) => None,
+        Payload::Other { .. } => match proxy.room.for_other() {
+            Ok(room) => Some(room),
+            Err(error) => {
+                decided::turned_away(proxy, &asked, &error);
+                return Err(error);
+            }
+        },
+    };
     match admit(proxy, request, payload, digest, begun, &asked).await {
         Ok(admitted) => sign_admitted(proxy, admitted).await,
         Err(error) => {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
+use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, ServiceExt as _};
 use tracing::Instrument as _;
@@ -109,6 +110,7 @@ async fn answer(
     requester: &str,
     request: Request<Incoming>,
 ) -> Result<String, ProxyError> {
+    let arrived = Instant::now();
     let (parts, incoming) = request.into_parts();
     let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
     let route = route.map_err(|error| {
@@ -143,6 +145,7 @@ async fn answer(
                 authentication,
                 version,
                 requester: requester.to_owned(),
+                arrived,
             };
             let signature = sign::sign(proxy, request).await?;
             Ok(crate::tezos::wire::signature_body(&signature))

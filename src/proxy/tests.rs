@@ -5,6 +5,7 @@ mod decisions;
 mod halts;
 mod late;
 mod lookups;
+mod overload;
 mod policies;
 mod responses;
 mod stubborn;
@@ -99,6 +100,7 @@ fn proxy_with(
         operations: tasks,
         flights: Flights::default(),
         lookups: Lookups::default(),
+        room: Room::default(),
         due_halts,
         turns: Turns::default(),
         decisions: Arc::new(DecisionLog::kept()),

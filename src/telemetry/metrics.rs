@@ -117,7 +117,7 @@ metrics! {
     sign_duration: SignHistogram = Family::new_with_constructor(SignBuckets),
         "sign_duration_seconds", "Time from a sign request to its answer";
     deadline_margin: SignHistogram = Family::new_with_constructor(SignBuckets),
-        "deadline_margin_seconds", "Time left before the deadline when a signature was released";
+        "deadline_margin_seconds", "Time left before the deadline when a signature was there; 0 for one that never came";
     watermark_refusals: Family<label::Reason, Counter> = Family::default(),
         "watermark_refusals", "Sign requests refused by the guard, by reason";
     store_commit_duration: Family<label::Store, Histogram, CommitBuckets> =

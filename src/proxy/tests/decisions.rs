@@ -18,6 +18,7 @@ fn request(bytes: Vec<u8>) -> SignRequest {
         authentication: None,
         version: None,
         requester: "192.0.2.7:4711".to_owned(),
+        arrived: tokio::time::Instant::now(),
     }
 }
 

@@ -124,6 +124,18 @@ fn of_what_is_behind() -> Vec<Row> {
         (ProxyError::NoAnswer(words()), 500, "no-signer", Temporary),
         (ProxyError::Overload, 502, "overload", Temporary),
         (
+            ProxyError::Attempts(AttemptError::Shed),
+            502,
+            "overload",
+            Temporary,
+        ),
+        (
+            ProxyError::Attempts(AttemptError::Superseded { by: words() }),
+            500,
+            "deadline",
+            Permanent,
+        ),
+        (
             ProxyError::Attempts(AttemptError::Dropped),
             500,
             "no-signer",
@@ -198,7 +210,10 @@ fn no_failure_is_503_and_502_is_for_overload_alone() {
         assert_ne!(status, 503, "{error:?}");
         assert_eq!(
             status == 502,
-            matches!(error, ProxyError::Overload),
+            matches!(
+                error,
+                ProxyError::Overload | ProxyError::Attempts(AttemptError::Shed)
+            ),
             "{error:?}"
         );
     }

@@ -197,6 +197,7 @@ impl Scene {
             authentication: None,
             version: None,
             requester: "192.0.2.7:4711".to_owned(),
+            arrived: tokio::time::Instant::now(),
         };
         sign(&self.proxy, request).await
     }

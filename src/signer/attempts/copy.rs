@@ -39,6 +39,9 @@ impl Operation<'_> {
             let Some(path) = best_path(&signer) else {
                 continue;
             };
+            if !self.attempts.roster.trial_begins(&signer) {
+                continue;
+            }
             self.count(&signer, "copied");
             let start = Start {
                 turn: Turn::at(signer.queue(), self.place, self.deadline),

@@ -33,6 +33,8 @@ impl Operation<'_> {
                 .alive
                 .values()
                 .any(|running| Arc::ptr_eq(&running.signer, &signer));
+            // Who has just failed over these very bytes would hear nothing new.
+            let asked = asked || self.tally.has_failed(&signer);
             if asked || self.winner == Some(signer.index()) || !signer.queue().is_idle() {
                 continue;
             }

@@ -68,6 +68,11 @@ impl Tally {
         self.forwards = self.forwards.saturating_add(times);
     }
 
+    /// Whether this signer was tried and failed.
+    pub(super) fn has_failed(&self, signer: &Signer) -> bool {
+        self.paths.keys().any(|(index, _)| *index == signer.index())
+    }
+
     pub(super) fn is_refused(&self, signer: &Signer) -> bool {
         self.refused.contains(&signer.index())
     }

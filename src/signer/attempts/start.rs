@@ -116,7 +116,8 @@ impl Operation<'_> {
             return (now, Part::Attempt);
         }
         let sent = self.alive.values().any(|running| running.gate.is_sent());
-        if !(self.block_delay && sent) && !self.alive.values().any(Running::is_well) {
+        let waits_for_all = self.block_delay && sent;
+        if !waits_for_all && !self.alive.values().any(Running::is_well) {
             return (now, Part::Attempt);
         }
         let of_signer = |running: &Running| Arc::ptr_eq(&running.signer, signer);

@@ -256,7 +256,8 @@ fn understood(key: &PublicKey, scheme: Scheme, bytes: &[u8], answer: &Answer) ->
         }
         500 => {
             let sentence = answer.refusal(500);
-            if sentence.starts_with("[no-signer] ") {
+            let unsigned = ["[no-signer] ", "[deadline] "];
+            if unsigned.iter().any(|code| sentence.starts_with(code)) {
                 Said::NoSigner
             } else {
                 Said::Wrong(sentence)

@@ -38,7 +38,7 @@ pub(super) enum Said {
     Signature(Signature),
     /// 409 with this sentence.
     Refused(String),
-    /// An error that says nothing about the slot: no signer answered in time.
+    /// An error that says nothing about the slot: no signer answered in time, or nobody was asked.
     NoSigner,
     /// No whole answer, because the proxy was killed.
     Nothing,

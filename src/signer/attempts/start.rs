@@ -23,7 +23,8 @@ impl Operation<'_> {
     pub(super) fn start_due(&mut self) -> Instant {
         let now = Instant::now();
         let far = now.checked_add(NEVER).unwrap_or(now);
-        self.withdraw_dead();
+        let candidates = self.candidates();
+        self.withdraw_dead(&candidates);
         let exhausted = self.spent() >= MAX_FORWARDS;
         if exhausted && self.own_sends() > 0 {
             return far;
@@ -31,7 +32,6 @@ impl Operation<'_> {
         if self.once && (self.own_sends() > 0 || !self.alive.is_empty()) {
             return far;
         }
-        let candidates = self.candidates();
         // When all is spent, a path that has come back since gets one more.
         let spent_at = self.before.map(|before| before.at).filter(|_| exhausted);
         let busy = |path: &Arc<Path>| {
@@ -58,12 +58,15 @@ impl Operation<'_> {
     }
 
     /// Ends attempts that wait for their turn at a signer that was drained meanwhile, on a path that is found to
-    /// lead elsewhere, or on one that has died if the signer has a better one.
-    fn withdraw_dead(&mut self) {
+    /// lead elsewhere, or on one that has died if the signer has a better one. A drained signer that ends the
+    /// round it has begun is among `candidates` still, and keeps its attempt.
+    fn withdraw_dead(&mut self, candidates: &[Arc<Signer>]) {
         let is_down = |path: &Arc<Path>| path.state() == PathState::Down;
         self.alive.retain(|_, running| {
             let dead = is_down(&running.path) && !all_down(&running.signer);
-            let forbidden = running.signer.draining().is_some() || running.path.is_barred();
+            let of_signer = |signer: &Arc<Signer>| Arc::ptr_eq(signer, &running.signer);
+            let drained = running.signer.draining().is_some() && !candidates.iter().any(of_signer);
+            let forbidden = drained || running.path.is_barred();
             !((dead || forbidden) && running.withdraw())
         });
     }
@@ -116,8 +119,8 @@ impl Operation<'_> {
             return (now, Part::Attempt);
         }
         let sent = self.alive.values().any(|running| running.gate.is_sent());
-        let waits_for_all = self.block_delay && sent;
-        if !waits_for_all && !self.alive.values().any(Running::is_well) {
+        let patient = self.block_delay && sent;
+        if !patient && !self.alive.values().any(Running::is_well) {
             return (now, Part::Attempt);
         }
         let of_signer = |running: &Running| Arc::ptr_eq(&running.signer, signer);

@@ -158,3 +158,27 @@ async fn a_request_that_waits_for_its_turn_leaves_a_path_that_died_meanwhile() {
     signed.unwrap();
     assert_eq!(world.counted("a", "not-sent"), 0);
 }
+
+#[tokio::test]
+async fn a_drained_signer_still_gets_what_ends_its_round_and_gets_it_once() {
+    let (device, other) = (
+        Device::start(Faults::default()).await,
+        Device::start(Faults::default()).await,
+    );
+    let signers = [
+        signer("a", &[device.address()]),
+        signer("b", &[other.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    let first = preattestation(at(101, 0), 1);
+    let signed = world.sign(Curve::Ed25519, &first, PATIENCE).await.unwrap();
+    assert_eq!(signed.signer, "a");
+    let roster = &world.attempts.roster;
+    roster.set_draining("a", Some(second(1_000))).unwrap();
+    // Over a new connection, which takes a while.
+    world.signer("a").paths()[0].client().forget_idle();
+    let limit = Duration::from_secs(2);
+    assert_eq!(world.attest(101, limit).await.unwrap().signer, "a");
+    assert_eq!((device.asked(), other.asked()), (2, 0));
+    assert_eq!(world.attest(102, limit).await.unwrap().signer, "b");
+}

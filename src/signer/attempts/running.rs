@@ -113,6 +113,11 @@ impl Running {
             .unwrap_or(self.begun)
     }
 
+    /// Whether its path went down since it began; one that was down then was chosen all the same.
+    pub(super) fn path_has_died(&self) -> bool {
+        self.path.state() == PathState::Down && self.path_at_start != PathState::Down
+    }
+
     /// Whether path and signer are no worse than when it began.
     pub(super) fn is_well(&self) -> bool {
         let (path, signer) = (self.path.state(), self.signer.state());

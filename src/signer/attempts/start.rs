@@ -61,9 +61,8 @@ impl Operation<'_> {
     /// lead elsewhere, or on one that has died if the signer has a better one. A drained signer that ends the
     /// round it has begun is among `candidates` still, and keeps its attempt.
     fn withdraw_dead(&mut self, candidates: &[Arc<Signer>]) {
-        let is_down = |path: &Arc<Path>| path.state() == PathState::Down;
         self.alive.retain(|_, running| {
-            let dead = is_down(&running.path) && !all_down(&running.signer);
+            let dead = running.path_has_died() && !all_down(&running.signer);
             let of_signer = |signer: &Arc<Signer>| Arc::ptr_eq(signer, &running.signer);
             let drained = running.signer.draining().is_some() && !candidates.iter().any(of_signer);
             let forbidden = drained || running.path.is_barred();

@@ -115,6 +115,8 @@ pub struct PathHealth {
     misses: u8,
     hits: u8,
     was_down: bool,
+    /// It was seen to lead elsewhere, and has proved nothing since.
+    leads_elsewhere: bool,
     trouble: Option<(Cause, Timestamp)>,
 }
 
@@ -128,6 +130,7 @@ impl PathHealth {
             misses: 0,
             hits: 0,
             was_down: false,
+            leads_elsewhere: false,
             trouble: None,
         }
     }
@@ -156,6 +159,12 @@ impl PathHealth {
         self.was_down
     }
 
+    /// Whether it was seen to lead elsewhere and has proved nothing since, whatever else it missed meanwhile.
+    #[must_use]
+    pub fn leads_elsewhere(&self) -> bool {
+        self.leads_elsewhere
+    }
+
     /// Whether it was up and has missed once since: it takes work, and may be well.
     #[must_use]
     pub fn has_missed_once(&self) -> bool {
@@ -180,6 +189,7 @@ impl PathHealth {
                 self.enter(to, now)
             }
             Observation::Eject(cause) => {
+                self.leads_elsewhere |= matches!(cause, Cause::LeadsToItself | Cause::WrongKey(_));
                 self.note_trouble(cause, now);
                 self.misses = MISSES_TO_EJECT;
                 self.hits = 0;
@@ -190,6 +200,7 @@ impl PathHealth {
 
     fn hit(&mut self, now: Timestamp) -> Option<Transition> {
         self.misses = 0;
+        self.leads_elsewhere = false;
         self.hits = self.hits.saturating_add(1);
         let to = match self.state {
             PathState::Up | PathState::Unknown => PathState::Up,
@@ -322,5 +333,19 @@ mod tests {
             .observe(Observation::Eject(Cause::LeadsToItself), at(2))
             .unwrap();
         assert_eq!(change.to, PathState::Down);
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_is_so_whatever_it_misses_until_it_proves_itself() {
+        let mut health = PathHealth::new(at(0));
+        let wrong = Cause::WrongKey(crate::fixture::key());
+        health.observe(Observation::Eject(wrong), at(1));
+        assert!(health.leads_elsewhere());
+        health.observe(miss(), at(2));
+        assert!(health.leads_elsewhere());
+        health.observe(Observation::Hit, at(3));
+        assert!(!health.leads_elsewhere());
+        health.observe(Observation::Eject(Cause::Silent), at(4));
+        assert!(!health.leads_elsewhere());
     }
 }

@@ -57,9 +57,8 @@ impl Operation<'_> {
         }
     }
 
-    /// Ends what is still alive. What has not left never does. With a signature in hand the losers run on
-    /// for a while, unseen: how they end tells a slow signer from a dead one. Without one they were silent
-    /// for the whole deadline.
+    /// Ends what is still alive. What has not left never does. What has left runs on for a while, unseen, whether
+    /// there is a signature or not: how it ends tells a slow signer from a dead one, and the device is at work.
     pub(super) fn settle(&mut self) {
         if let Some((slot, winner)) = self.slot.map(|slot| (slot, self.winner))
             && winner.is_none()
@@ -90,12 +89,8 @@ impl Operation<'_> {
             winner: self.winner,
             tripwire: self.tripwire.clone(),
         };
-        if self.winner.is_some() {
-            let shutdown = self.attempts.tasks.shutdown();
-            self.attempts.tasks.spawn("losers", losers.watch(shutdown));
-        } else {
-            losers.give_up();
-        }
+        let shutdown = self.attempts.tasks.shutdown();
+        self.attempts.tasks.spawn("losers", losers.watch(shutdown));
     }
 
     /// Counts an attempt that has ended.

@@ -123,15 +123,6 @@ impl Losers {
         }
     }
 
-    /// Ends all of them now: they had the whole deadline.
-    pub(super) fn give_up(mut self) {
-        self.running.abort_all();
-        for running in std::mem::take(&mut self.alive).into_values() {
-            self.metrics.unreleased_signatures.inc();
-            self.abandon(&running);
-        }
-    }
-
     /// Takes in that the signer was silent for too long.
     fn abandon(&self, running: &Running) {
         self.count(running, "abandoned");

@@ -61,13 +61,26 @@ impl Operation<'_> {
     /// lead elsewhere, or on one that has died if the signer has a better one. A drained signer that ends the
     /// round it has begun is among `candidates` still, and keeps its attempt.
     fn withdraw_dead(&mut self, candidates: &[Arc<Signer>]) {
+        let mut left = Vec::new();
         self.alive.retain(|_, running| {
             let dead = running.path_has_died() && !all_down(&running.signer);
             let of_signer = |signer: &Arc<Signer>| Arc::ptr_eq(signer, &running.signer);
             let drained = running.signer.draining().is_some() && !candidates.iter().any(of_signer);
             let forbidden = drained || running.path.is_barred();
-            !((dead || forbidden) && running.withdraw())
+            let stays = !((dead || forbidden) && running.withdraw());
+            if !stays && drained && !running.turn.is_awaited() {
+                left.push(running.signer.index());
+            }
+            stays
         });
+        // The turn at a drained device is kept for nobody; at any other it goes on over another path.
+        for index in left {
+            let used = self.alive.values().any(|it| it.signer.index() == index);
+            if let Some(turn) = self.turns.get(&index).filter(|_| !used) {
+                turn.free();
+                self.turns.remove(&index);
+            }
+        }
     }
 
     /// Signers that may be asked, best first.

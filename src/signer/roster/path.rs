@@ -126,10 +126,7 @@ impl Path {
     /// Whether it must not carry a request even when nothing else is left: it leads elsewhere.
     #[must_use]
     pub fn is_barred(&self) -> bool {
-        let health = self.health();
-        let elsewhere = |cause: &Cause| matches!(cause, Cause::LeadsToItself | Cause::WrongKey(_));
-        health.state() == PathState::Down
-            && health.trouble().is_some_and(|(cause, _)| elsewhere(cause))
+        self.health().leads_elsewhere()
     }
 
     /// Whether it missed something after `instant` and has answered since: what was under way at

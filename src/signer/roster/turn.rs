@@ -4,7 +4,9 @@
 //! knows earlier that the device is free. What the queue cannot know, this does: time, and whether anything
 //! that was done with the turn can have reached the device.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -135,6 +137,11 @@ impl Turn {
         } = &*self.0;
         let acquired = queue.acquire(*place, *not_after);
         tokio::pin!(acquired);
+        // A place first: a queue closes only while nobody waits, so what it says after that holds.
+        let at_once = poll_fn(|context| Poll::Ready(acquired.as_mut().poll(context))).await;
+        if let Poll::Ready(turn) = at_once {
+            return turn;
+        }
         loop {
             let Some(opens) = queue.opens_at() else {
                 return acquired.await;

@@ -97,3 +97,22 @@ async fn a_device_that_became_ten_times_slower_is_learnt_to_be_slow() {
     assert_eq!(path.state(), PathState::Up);
     assert_eq!(world.attempts.metrics.unreleased_signatures.get(), 1);
 }
+
+#[tokio::test]
+async fn a_deadline_that_comes_soon_is_not_held_against_a_signer_that_signs_after_it() {
+    let device = Device::start(Faults {
+        latency_ms: 300,
+        ..Faults::default()
+    })
+    .await;
+    let world = World::healthy(&[signer("a", &[device.address()])]).await;
+    for (level, late) in [(101, 1), (102, 2)] {
+        let soon = Duration::from_millis(100);
+        assert!(world.attest(level, soon).await.is_err());
+        until(|| world.counted("a", "late") == late).await;
+    }
+    let signer = world.signer("a");
+    assert_eq!(world.counted("a", "abandoned"), 0);
+    assert_eq!(signer.state(), SignerState::Up);
+    assert_eq!(signer.paths()[0].state(), PathState::Up);
+}

@@ -74,6 +74,11 @@ impl Operation<'_> {
                 turn.free();
             }
             self.copy();
+        } else {
+            // The devices may be at work still, or hang: others try them one at a time.
+            for running in self.alive.values() {
+                running.turn.abandon();
+            }
         }
         drop(turns);
         if self.alive.is_empty() {

@@ -269,3 +269,27 @@ async fn a_thousand_claims_from_sixteen_tasks_give_each_slot_to_exactly_one_payl
         assert_eq!(row.digest, asked.digest);
     }
 }
+
+#[tokio::test]
+async fn a_halt_of_the_guard_outlives_it_ends_its_claim_and_keeps_the_first_reason() {
+    let (home, guard) = Home::initialised().await;
+    let asked = ask(at(101, 0), 1);
+    drop(permit(guard.claim(asked, second(1_000)).await));
+    let account = Account::from(asked.slot.stream);
+    for reason in ["first", "second"] {
+        let (slots, reason) = ([asked.slot], reason.to_owned());
+        let halted = guard.halt(account, &slots, reason, second(1_001)).await;
+        halted.unwrap();
+    }
+    drop(guard);
+    let guard = home.open();
+    let next = ask(at(102, 0), 1);
+    let refused = refusal(guard.claim(next, second(1_002)).await);
+    assert_eq!(refused.reason(), "halted");
+    assert!(refused.to_string().contains("first"), "{refused}");
+    let resume = vec![Change::Resume { account }];
+    guard.store().amend(resume, second(1_003)).await.unwrap();
+    let ended = refusal(guard.claim(asked, second(1_004)).await);
+    assert_eq!(ended.reason(), "below-floor");
+    drop(permit(guard.claim(next, second(1_005)).await));
+}

@@ -131,3 +131,23 @@ async fn the_nodes_head_widens_the_limit_of_its_own_chain_alone() {
     tell.send_replace(Some((ChainId::MAINNET, level)));
     drop(permit(guard.claim(far, second(1_000)).await));
 }
+
+#[test]
+fn without_a_nodes_word_the_gap_and_the_time_alone_count() {
+    let head = Head {
+        level: at(1_000, 0).level,
+        at: second(0),
+    };
+    for (level, seconds, expected) in [
+        (2_000, 0, true),
+        (2_001, 0, false),
+        // Two levels for each block time that went by.
+        (2_020, 60, true),
+        (2_021, 60, false),
+        (900, 0, true),
+    ] {
+        let level = at(level, 0).level;
+        let reached = is_within_reach(level, head, second(seconds), &mainnet(), 1_000);
+        assert_eq!(reached, expected, "{level} after {seconds} s");
+    }
+}

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::guard::NodeHead;
 use crate::settings::{Chain, Node as Settings, Path, SignerUrl};
-use crate::signer::{Outgoing, Sent, client::Client};
+use crate::signer::{Gate, Outgoing, client::Client};
 use crate::task::Tasks;
 use crate::tezos::{ChainId, Level};
 
@@ -140,8 +140,8 @@ impl Node {
 
     /// The body of an answer with status 200, at most `within` from now.
     async fn fetch(&self, what: &str, within: Duration) -> Result<Bytes, NodeError> {
-        let (outgoing, sent) = (Outgoing::get(what.to_owned()), Sent::default());
-        let answer = tokio::time::timeout(within, self.client.send(&outgoing, &sent))
+        let (outgoing, gate) = (Outgoing::get(what.to_owned()), Gate::open());
+        let answer = tokio::time::timeout(within, self.client.send(&outgoing, &gate))
             .await
             .map_err(|_| self.unanswered(what, format!("silent for {}s", within.as_secs())))?
             .map_err(|error| self.unanswered(what, error.cause.to_string()))?;

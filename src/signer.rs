@@ -24,7 +24,7 @@ mod selection;
 
 pub use attempts::{Ask, AttemptError, Attempts, Lookout, Sighting, Signed};
 pub use cause::Cause;
-pub use client::{Answer, FailureClass, Gate, Gate as Sent, Outgoing, SendError};
+pub use client::{Answer, FailureClass, Gate, Outgoing, SendError};
 pub use health::{PathHealth, PathState, SignerState, Transition};
 pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
 pub use queue::Place;

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::admin::Status;
 use crate::control::{self, AskError, Command, Reply};
 use crate::settings::{Path, SignerUrl};
-use crate::signer::{Outgoing, Sent, client::Client};
+use crate::signer::{Gate, Outgoing, client::Client};
 use crate::task::Tasks;
 
 use super::{Failure, Outcome, code, load, print, reachable};
@@ -99,8 +99,8 @@ async fn fetch(url: &SignerUrl, target: &str) -> Result<(u16, String), Failure> 
         max_connections: 1,
     };
     let client = Client::new(&settings, Tasks::new());
-    let (outgoing, sent) = (Outgoing::get(target.to_owned()), Sent::default());
-    let answer = tokio::time::timeout(TIMEOUT, client.send(&outgoing, &sent))
+    let (outgoing, gate) = (Outgoing::get(target.to_owned()), Gate::open());
+    let answer = tokio::time::timeout(TIMEOUT, client.send(&outgoing, &gate))
         .await
         .map_err(|_| Failure::new(code::PROBLEM, format!("{url} does not answer")))?
         .map_err(|error| Failure::new(code::PROBLEM, format!("{url}: {}", error.cause)))?;

@@ -7,8 +7,11 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use crate::tezos::{ChainId, PublicKeyHash};
+
 use super::account::{Account, AccountState};
-use super::store::{Answer, Change, Raise, StoreError};
+use super::horizon::Head;
+use super::store::{AccountReport, Answer, Change, Raise, StoreError, StreamReport};
 use super::watermark::{
     Candidate, Raised, Record, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
 };
@@ -93,6 +96,68 @@ impl Book {
             stop_kept && (state.halt.is_none() || state.halt == theirs.halt)
         });
         streams && accounts && (self.sealed.is_none() || self.sealed == other.sealed)
+    }
+
+    /// The row of a slot.
+    #[must_use]
+    pub fn row(&self, slot: &Slot) -> Option<&Row> {
+        self.streams.get(&slot.stream)?.rows.get(&slot.position)
+    }
+
+    /// The highest claim of a key over all kinds.
+    #[must_use]
+    pub fn head(&self, chain: ChainId, key: PublicKeyHash) -> Option<Head> {
+        let of_key = || {
+            let streams = self.streams.iter();
+            streams
+                .filter(|(stream, _)| stream.chain == chain && stream.key == key)
+                .map(|(_, state)| state)
+        };
+        Some(Head {
+            level: of_key().map(|state| state.floor.level).max()?,
+            at: of_key().map(|state| state.floor_at).max()?,
+        })
+    }
+
+    /// All streams in words, sorted.
+    #[must_use]
+    pub fn stream_reports(&self) -> Vec<StreamReport> {
+        let streams = self.streams.iter();
+        let mut reports: Vec<_> = streams
+            .map(|(stream, state)| StreamReport {
+                stream: *stream,
+                floor: state.floor,
+                floor_at: state.floor_at,
+                last_signed: state
+                    .rows
+                    .iter()
+                    .rev()
+                    .find_map(|(position, row)| Some((*position, row.record.as_ref()?.at))),
+            })
+            .collect();
+        reports.sort_by_key(|report| report.stream);
+        reports
+    }
+
+    /// What stands about a key.
+    #[must_use]
+    pub fn account(&self, account: Account) -> AccountState {
+        self.accounts.get(&account).cloned().unwrap_or_default()
+    }
+
+    /// All keys that are stopped or halted, sorted.
+    #[must_use]
+    pub fn account_reports(&self) -> Vec<AccountReport> {
+        let accounts = self.accounts.iter();
+        let mut reports: Vec<_> = accounts
+            .filter(|(_, state)| **state != AccountState::default())
+            .map(|(account, state)| AccountReport {
+                account: *account,
+                state: state.clone(),
+            })
+            .collect();
+        reports.sort_by_key(|report| report.account);
+        reports
     }
 
     /// Claims a slot.

@@ -36,6 +36,7 @@ use redundancy::Redundancy;
 
 pub use path::Path;
 pub use signer::Signer;
+pub(in crate::signer) use trial::leave_out_denials;
 pub(in crate::signer) use turn::Turn;
 
 /// A drain command that cannot be carried out.

@@ -52,7 +52,7 @@ impl Operation<'_> {
     }
 
     /// Gives the turn at the device back if no other attempt uses it.
-    fn leave_device(&mut self, running: &Running) {
+    pub(super) fn leave_device(&mut self, running: &Running) {
         let uses_it = |other: &Running| Arc::ptr_eq(&other.signer, &running.signer);
         if !self.alive.values().any(uses_it) {
             self.turns.remove(&running.signer.index());

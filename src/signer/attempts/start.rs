@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::client::Gate;
 use super::super::health::PathState;
-use super::super::roster::{Path, Served, Signer, Turn};
+use super::super::roster::{Path, Signer, Turn, leave_out_denials};
 use super::operation::{MAX_FORWARDS, Operation};
 use super::running::{Part, Running, Start};
 use super::tally::{Budget, Next};
@@ -61,25 +61,21 @@ impl Operation<'_> {
     /// lead elsewhere, or on one that has died if the signer has a better one. A drained signer that ends the
     /// round it has begun is among `candidates` still, and keeps its attempt.
     fn withdraw_dead(&mut self, candidates: &[Arc<Signer>]) {
-        let mut left = Vec::new();
-        self.alive.retain(|_, running| {
-            let dead = running.path_has_died() && !all_down(&running.signer);
+        let is_drained = |running: &Running| {
             let of_signer = |signer: &Arc<Signer>| Arc::ptr_eq(signer, &running.signer);
-            let drained = running.signer.draining().is_some() && !candidates.iter().any(of_signer);
-            let forbidden = drained || running.path.is_barred();
-            let stays = !((dead || forbidden) && running.withdraw());
-            if !stays && drained && !running.turn.is_awaited() {
-                left.push(running.signer.index());
-            }
-            stays
-        });
+            running.signer.draining().is_some() && !candidates.iter().any(of_signer)
+        };
+        let withdrawn: Vec<_> = self
+            .alive
+            .extract_if(.., |_, running| {
+                let dead = running.path_has_died() && !all_down(&running.signer);
+                let forbidden = is_drained(running) || running.path.is_barred();
+                (dead || forbidden) && running.withdraw()
+            })
+            .collect();
         // The turn at a drained device is kept for nobody; at any other it goes on over another path.
-        for index in left {
-            let used = self.alive.values().any(|it| it.signer.index() == index);
-            if let Some(turn) = self.turns.get(&index).filter(|_| !used) {
-                turn.free();
-                self.turns.remove(&index);
-            }
+        for (_, running) in withdrawn.iter().filter(|(_, running)| is_drained(running)) {
+            self.leave_device(running);
         }
     }
 
@@ -91,11 +87,7 @@ impl Operation<'_> {
     /// Those of `all` that this operation may ask.
     pub(super) fn fit(&self, mut all: Vec<Arc<Signer>>) -> Vec<Arc<Signer>> {
         all.retain(|signer| self.authenticated || !signer.demands());
-        // Who said that it lacks the key is asked only when everybody did.
-        let has_it = |signer: &Arc<Signer>| signer.serves(self.key) != Served::Denied;
-        if all.iter().any(has_it) {
-            all.retain(has_it);
-        }
+        leave_out_denials(self.key, &mut all);
         all
     }
 

@@ -296,6 +296,24 @@ fn causes(result: Result<Signed, AttemptError>) -> String {
     }
 }
 
+/// A signer that hangs when it has to sign, and one that signs, by these names.
+async fn hung_and_good([hung_name, good_name]: [&str; 2]) -> (Device, Device, World) {
+    let hangs = Faults {
+        stall: crate::dev_signer::Scope::Sign,
+        ..Faults::default()
+    };
+    let (hung, good) = (
+        Device::start(hangs).await,
+        Device::start(Faults::default()).await,
+    );
+    let signers = [
+        signer(hung_name, &[hung.address()]),
+        signer(good_name, &[good.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    (hung, good, world)
+}
+
 /// Polls until `is_so`; every wait is for I/O that is under way.
 async fn until(mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();

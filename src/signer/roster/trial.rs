@@ -49,6 +49,14 @@ impl Trials {
     }
 }
 
+/// Who said that it lacks `key` is asked for it only if everybody said so.
+pub(in crate::signer) fn leave_out_denials(key: PublicKeyHash, all: &mut Vec<Arc<Signer>>) {
+    let has_it = |signer: &Arc<Signer>| signer.serves(key) != Served::Denied;
+    if all.iter().any(has_it) {
+        all.retain(has_it);
+    }
+}
+
 impl Roster {
     /// Signers that may come to sign for `key`, in no order: while one of them has not refused, a request is
     /// worth its wait.
@@ -58,11 +66,7 @@ impl Roster {
             signer.draining().is_none() && !signer.paths().iter().all(|path| path.is_barred())
         };
         let mut all: Vec<_> = self.signers.iter().filter(may_come).cloned().collect();
-        // Who said that it lacks the key comes to sign for it only if everybody said so.
-        let has_it = |signer: &Arc<Signer>| signer.serves(key) != Served::Denied;
-        if all.iter().any(has_it) {
-            all.retain(has_it);
-        }
+        leave_out_denials(key, &mut all);
         all
     }
 

@@ -51,28 +51,11 @@ impl WatermarkStore for EmbeddedStore {
     fn lookup(&self, slot: &Slot) -> Option<Row> {
         // A store that is not believed may have gone another way: its signatures may be second ones.
         read(&self.shared.queue).as_ref()?;
-        read(&self.shared.memory)
-            .book
-            .streams
-            .get(&slot.stream)?
-            .rows
-            .get(&slot.position)
-            .cloned()
+        read(&self.shared.memory).book.row(slot).cloned()
     }
 
     fn head(&self, chain: ChainId, key: PublicKeyHash) -> Option<Head> {
-        let memory = read(&self.shared.memory);
-        let of_key = || {
-            memory
-                .book
-                .streams
-                .iter()
-                .filter(|(s, _)| s.chain == chain && s.key == key)
-                .map(|(_, state)| state)
-        };
-        let level = of_key().map(|state| state.floor.level).max()?;
-        let at = of_key().map(|state| state.floor_at).max()?;
-        Some(Head { level, at })
+        read(&self.shared.memory).book.head(chain, key)
     }
 
     fn report(&self) -> StoreReport {
@@ -105,51 +88,14 @@ impl WatermarkStore for EmbeddedStore {
     }
 
     fn streams(&self) -> Vec<StreamReport> {
-        let memory = read(&self.shared.memory);
-        let mut streams: Vec<StreamReport> = memory
-            .book
-            .streams
-            .iter()
-            .map(|(stream, state)| StreamReport {
-                stream: *stream,
-                floor: state.floor,
-                floor_at: state.floor_at,
-                last_signed: state
-                    .rows
-                    .iter()
-                    .rev()
-                    .find_map(|(position, row)| Some((*position, row.record.as_ref()?.at))),
-            })
-            .collect();
-        drop(memory);
-        streams.sort_by_key(|report| report.stream);
-        streams
+        read(&self.shared.memory).book.stream_reports()
     }
 
     fn account(&self, account: Account) -> AccountState {
-        let memory = read(&self.shared.memory);
-        memory
-            .book
-            .accounts
-            .get(&account)
-            .cloned()
-            .unwrap_or_default()
+        read(&self.shared.memory).book.account(account)
     }
 
     fn accounts(&self) -> Vec<AccountReport> {
-        let memory = read(&self.shared.memory);
-        let mut accounts: Vec<AccountReport> = memory
-            .book
-            .accounts
-            .iter()
-            .filter(|(_, state)| **state != AccountState::default())
-            .map(|(account, state)| AccountReport {
-                account: *account,
-                state: state.clone(),
-            })
-            .collect();
-        drop(memory);
-        accounts.sort_by_key(|report| report.account);
-        accounts
+        read(&self.shared.memory).book.account_reports()
     }
 }

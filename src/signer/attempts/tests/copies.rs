@@ -4,19 +4,7 @@ use super::*;
 
 /// A signer that hangs when it has to sign and is suspect for it, and one that signs.
 async fn suspect_and_good() -> (Device, Device, World) {
-    let (hung, good) = (
-        Device::start(Faults {
-            stall: crate::dev_signer::Scope::Sign,
-            ..Faults::default()
-        })
-        .await,
-        Device::start(Faults::default()).await,
-    );
-    let signers = [
-        signer("hung", &[hung.address()]),
-        signer("good", &[good.address()]),
-    ];
-    let world = World::healthy(&signers).await;
+    let (hung, good, world) = hung_and_good(["hung", "good"]).await;
     let (roster, suspect) = (&world.attempts.roster, world.signer("hung"));
     for curve in [Curve::Ed25519, Curve::P256] {
         roster.served(suspect, public_key(curve).hash(), Served::Proved);

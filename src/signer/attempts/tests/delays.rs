@@ -2,26 +2,9 @@
 
 use super::*;
 
-async fn stalled_and_good() -> (Device, Device, World) {
-    let (stalled, good) = (
-        Device::start(Faults {
-            stall: crate::dev_signer::Scope::Sign,
-            ..Faults::default()
-        })
-        .await,
-        Device::start(Faults::default()).await,
-    );
-    let signers = [
-        signer("a", &[stalled.address()]),
-        signer("b", &[good.address()]),
-    ];
-    let world = World::healthy(&signers).await;
-    (stalled, good, world)
-}
-
 #[tokio::test]
 async fn a_slow_first_signer_never_keeps_the_second_from_its_chance() {
-    let (_stalled, _good, world) = stalled_and_good().await;
+    let (_stalled, _good, world) = hung_and_good(["a", "b"]).await;
     world.signer("a").add_latency(Duration::from_secs(5));
     let limit = Duration::from_secs(4);
     assert_eq!(world.attest(101, limit).await.unwrap().signer, "b");
@@ -29,7 +12,7 @@ async fn a_slow_first_signer_never_keeps_the_second_from_its_chance() {
 
 #[tokio::test]
 async fn the_block_delay_leaves_time_for_the_other_signer() {
-    let (_stalled, _good, world) = stalled_and_good().await;
+    let (_stalled, _good, world) = hung_and_good(["a", "b"]).await;
     let block = crate::fixture::block(at(101, 0), 1);
     let limit = Duration::from_millis(1_200);
     let signed = world.sign(Curve::P256, &block, limit).await;
@@ -38,7 +21,7 @@ async fn the_block_delay_leaves_time_for_the_other_signer() {
 
 #[tokio::test]
 async fn who_would_miss_the_deadline_in_a_queue_goes_to_an_idle_signer_at_once() {
-    let (_stalled, _good, world) = stalled_and_good().await;
+    let (_stalled, _good, world) = hung_and_good(["a", "b"]).await;
     world.signer("a").add_latency(Duration::from_secs(3));
     let others_work = world.turn_at("a").await;
     let begun = Instant::now();

@@ -4,19 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn with_every_breaker_open_a_hung_best_path_does_not_hide_the_second() {
-    let (hung, good) = (
-        Device::start(Faults {
-            stall: crate::dev_signer::Scope::Sign,
-            ..Faults::default()
-        })
-        .await,
-        Device::start(Faults::default()).await,
-    );
-    let signers = [
-        signer("a", &[hung.address()]),
-        signer("b", &[good.address()]),
-    ];
-    let world = World::healthy(&signers).await;
+    let (_hung, _good, world) = hung_and_good(["a", "b"]).await;
     for (signer, path) in world.attempts.roster.paths() {
         let ejected = Observation::Eject(Cause::Silent);
         world.attempts.roster.observe(signer, path, ejected);

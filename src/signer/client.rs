@@ -211,24 +211,28 @@ impl Client {
         self.note_move();
         // A pooled connection may die at the same moment; what was not written, or may be sent again,
         // goes to a fresh one.
+        let mut lost = None;
         while let Some(connection) = self.take_idle() {
             match self.exchange(connection, outgoing, gate).await {
                 Err(Failed::NothingWritten) => {}
                 Err(Failed::Other(error)) if outgoing.again && error.cause == Cause::Closed => {
                     self.forget_idle();
+                    lost = Some(error);
                 }
-                Err(Failed::Other(error)) => return Err(error),
+                Err(Failed::Other(error)) => return Err(after(lost, error)),
                 Ok(answer) => return Ok(answer),
             }
         }
-        let connection = self.connect().await.map_err(not_sent)?;
-        let answer = match self.exchange(connection, outgoing, gate).await {
-            Ok(answer) => Ok(answer),
-            Err(Failed::NothingWritten) => Err(not_sent(Cause::Closed)),
-            Err(Failed::Other(error)) => Err(error),
+        let answer = match self.connect().await {
+            Err(cause) => Err(not_sent(cause)),
+            Ok(connection) => match self.exchange(connection, outgoing, gate).await {
+                Ok(answer) => Ok(answer),
+                Err(Failed::NothingWritten) => Err(not_sent(Cause::Closed)),
+                Err(Failed::Other(error)) => Err(error),
+            },
         };
         drop(slot);
-        answer
+        answer.map_err(|error| after(lost, error))
     }
 
     /// A free slot for a probe, or none if traffic uses them all.
@@ -369,6 +373,19 @@ async fn read_whole(
         body: body.to_bytes(),
         headers: parts.headers,
     })
+}
+
+/// The failure of a request that was sent before and `lost`: that the second time no byte left takes nothing back.
+fn after(lost: Option<SendError>, error: SendError) -> SendError {
+    match lost {
+        // Not the path's failure, so it does not hide the one that was.
+        Some(lost) if error.cause == Cause::TooLate => lost,
+        Some(lost) => SendError {
+            class: lost.class,
+            ..error
+        },
+        None => error,
+    }
 }
 
 fn not_sent(cause: Cause) -> SendError {

@@ -14,6 +14,13 @@ use crate::settings::SignerUrl;
 /// Unacknowledged bytes for this long end the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// An idle connection is asked for a sign of life after this long,
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(2);
+/// then so often,
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
+/// and ends after so many that were not answered.
+const KEEPALIVE_TRIES: u32 = 2;
+
 /// A byte stream of any kind.
 pub(in crate::signer) trait Stream:
     AsyncRead + AsyncWrite + Send + Unpin
@@ -44,18 +51,42 @@ impl Connect for System {
 
 async fn connect(url: &SignerUrl) -> io::Result<Box<dyn Stream>> {
     match url {
-        SignerUrl::Http { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            let socket = SockRef::from(&stream);
-            let keepalive = TcpKeepalive::new()
-                .with_time(Duration::from_secs(2))
-                .with_interval(Duration::from_secs(1))
-                .with_retries(2);
-            socket.set_tcp_keepalive(&keepalive)?;
-            socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
-            Ok(Box::new(stream))
-        }
+        SignerUrl::Http { host, port } => Ok(Box::new(connect_tcp(host, *port).await?)),
         SignerUrl::HttpUnix { path } => Ok(Box::new(UnixStream::connect(path).await?)),
+    }
+}
+
+/// A socket that notices within seconds when the other machine is gone, whether or not something is asked over it.
+async fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_TRIES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_to_signers_notice_a_machine_that_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stream = connect_tcp("127.0.0.1", port).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_EVERY);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_TRIES);
+        assert!(stream.nodelay().unwrap());
     }
 }

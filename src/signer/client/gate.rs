@@ -1,16 +1,18 @@
 //! The gate that a request passes just before its first byte may leave.
 //!
 //! Whoever waits for the request keeps a copy. The copy says whether the request has passed, and can close
-//! the gate before it does. Of the two, exactly one comes first: a request that was withdrawn never leaves.
+//! the gate before it does. Of the two, exactly one comes first: a request that was withdrawn never leaves. One
+//! that has passed may pass again, over a fresh connection, until somebody closes the gate behind it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::time::Instant;
 
-const WAITING: u8 = 0;
-const SENT: u8 = 1;
-const WITHDRAWN: u8 = 2;
+/// Nothing passes any more.
+const CLOSED: u16 = 1 << 15;
+/// How often the request may have left: the rest of the bits.
+const SENDS: u16 = CLOSED - 1;
 
 /// The gate of one request; clones are the same gate. The default one is open.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +20,8 @@ pub struct Gate(Arc<Inside>);
 
 #[derive(Debug, Default)]
 struct Inside {
-    state: AtomicU8,
-    sends: AtomicU8,
+    /// [`CLOSED`] and [`SENDS`] in one word, so that nothing comes between them.
+    state: AtomicU16,
     not_after: Option<Instant>,
 }
 
@@ -42,13 +44,14 @@ impl Gate {
     /// Whether bytes may have left.
     #[must_use]
     pub fn is_sent(&self) -> bool {
-        self.0.state.load(Ordering::Acquire) == SENT
+        self.sends() > 0
     }
 
     /// How often the request may have left; it is sent again where that is allowed. Stays at 255.
     #[must_use]
     pub fn sends(&self) -> u8 {
-        self.0.sends.load(Ordering::Acquire)
+        let sends = self.0.state.load(Ordering::Acquire) & SENDS;
+        u8::try_from(sends).unwrap_or(u8::MAX)
     }
 
     /// Whether both are the gate of one request.
@@ -57,13 +60,20 @@ impl Gate {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Closes it. False if bytes may have left already: then it stays open.
+    /// Closes it if nothing has left; true if so. False if bytes may have left already: then it stays as it is.
     #[must_use]
     pub fn withdraw(&self) -> bool {
-        self.advance(WITHDRAWN)
+        let before = self.update(|state| (state & SENDS == 0).then_some(state | CLOSED));
+        before.is_some()
     }
 
-    /// Passes it, for each time that the request is about to leave. False if it was withdrawn or its time
+    /// Closes it whatever has left: no more does. True if nothing ever did.
+    pub fn close(&self) -> bool {
+        let before = self.update(|state| Some(state | CLOSED));
+        before.is_some_and(|state| state & SENDS == 0)
+    }
+
+    /// Passes it, for each time that the request is about to leave. False if it is closed or its time
     /// is over: then no byte may leave.
     #[must_use]
     pub(super) fn enter(&self) -> bool {
@@ -71,32 +81,27 @@ impl Gate {
             .0
             .not_after
             .is_none_or(|not_after| Instant::now() <= not_after);
-        if !in_time || !self.advance(SENT) {
-            return false;
-        }
-        let more = |sends: u8| Some(sends.saturating_add(1));
-        let counted = self
-            .0
-            .sends
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        counted.is_ok()
+        let more = |state: u16| match state {
+            open if open & CLOSED != 0 => None,
+            SENDS => Some(SENDS),
+            fewer => Some(fewer.saturating_add(1)),
+        };
+        in_time && self.update(more).is_some()
     }
 
-    /// The request passed, but its connection was gone and no byte was written. It counts as sent still.
+    /// The request passed, but its connection was gone and no byte was written.
     pub(super) fn nothing_left(&self) {
-        let less = |sends: u8| Some(sends.saturating_sub(1));
-        let taken = self
-            .0
-            .sends
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-        debug_assert!(taken.is_ok(), "the closure never gives up");
+        let less = |state: u16| (state & SENDS > 0).then(|| state.saturating_sub(1));
+        let taken = self.update(less);
+        debug_assert!(taken.is_some(), "only what has passed can come back");
     }
 
-    /// From waiting to `to`; true if that is where it stands now.
-    fn advance(&self, to: u8) -> bool {
+    /// The state before, if there was a next one.
+    fn update(&self, next: impl FnMut(u16) -> Option<u16>) -> Option<u16> {
         let state = &self.0.state;
-        let moved = state.compare_exchange(WAITING, to, Ordering::AcqRel, Ordering::Acquire);
-        moved.is_ok() || moved == Err(to)
+        state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
+            .ok()
     }
 }
 
@@ -127,6 +132,41 @@ mod tests {
         assert!(gate.enter());
         assert!(!gate.clone().withdraw());
         assert!(gate.enter());
+    }
+
+    #[test]
+    fn nothing_leaves_again_once_it_is_closed_and_what_has_left_is_known_still() {
+        let gate = Gate::open();
+        assert!(gate.enter());
+        assert!(!gate.clone().close());
+        assert!(!gate.enter());
+        assert_eq!((gate.is_sent(), gate.sends()), (true, 1));
+
+        let gate = Gate::open();
+        assert!(gate.close());
+        assert!(!gate.enter());
+        assert_eq!((gate.is_sent(), gate.sends()), (false, 0));
+    }
+
+    #[test]
+    fn what_came_back_unwritten_has_not_left_and_can_be_withdrawn() {
+        let gate = Gate::open();
+        assert!(gate.enter());
+        gate.nothing_left();
+        assert_eq!((gate.is_sent(), gate.sends()), (false, 0));
+        assert!(gate.withdraw());
+        assert!(!gate.enter());
+    }
+
+    #[test]
+    fn it_counts_no_further_than_it_can() {
+        let gate = Gate::open();
+        for _ in 0..40_000 {
+            assert!(gate.enter());
+        }
+        assert_eq!(gate.sends(), u8::MAX);
+        assert!(!gate.close());
+        assert!(!gate.enter());
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,8 +13,10 @@ struct Local(mpsc::UnboundedSender<DuplexStream>);
 impl Connect for Local {
     fn connect<'a>(&'a self, _url: &'a SignerUrl) -> Connecting<'a> {
         let (near, far) = tokio::io::duplex(64 << 10);
-        self.0.send(far).unwrap();
-        Box::pin(std::future::ready(Ok(Box::new(near) as Box<dyn Stream>)))
+        // Who takes no more streams refuses them.
+        let made = self.0.send(far).map(|()| Box::new(near) as Box<dyn Stream>);
+        let made = made.map_err(|_| std::io::ErrorKind::ConnectionRefused.into());
+        Box::pin(std::future::ready(made))
     }
 }
 
@@ -34,6 +36,20 @@ fn client() -> (Client, mpsc::UnboundedReceiver<DuplexStream>) {
     (client, streams)
 }
 
+/// Reads one request without a body.
+async fn read_request(stream: &mut DuplexStream) -> String {
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        request.push(char::from(stream.read_u8().await.unwrap()));
+    }
+    request
+}
+
+async fn answer(stream: &mut DuplexStream) {
+    let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    stream.write_all(whole).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_request_passes_its_gate_and_is_answered() {
     let (client, mut streams) = client();
@@ -41,17 +57,12 @@ async fn a_request_passes_its_gate_and_is_answered() {
     let outgoing = Outgoing::get("/version".to_owned());
     let far = async {
         let mut stream = streams.recv().await.unwrap();
-        let mut request = vec![0; 4096];
-        let length = stream.read(&mut request).await.unwrap();
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-            .await
-            .unwrap();
-        request.truncate(length);
-        (String::from_utf8(request).unwrap(), stream)
+        let request = read_request(&mut stream).await;
+        answer(&mut stream).await;
+        (request, stream)
     };
-    let (answer, (request, _stream)) = tokio::join!(client.send(&outgoing, &gate), far);
-    assert_eq!(answer.unwrap().body, "{}");
+    let (answered, (request, _stream)) = tokio::join!(client.send(&outgoing, &gate), far);
+    assert_eq!(answered.unwrap().body, "{}");
     assert!(
         request.starts_with("GET /version HTTP/1.1\r\n"),
         "{request}"
@@ -73,4 +84,82 @@ async fn no_byte_of_a_request_that_was_withdrawn_leaves() {
     let mut stream = streams.recv().await.unwrap();
     stream.read_to_end(&mut received).await.unwrap();
     assert!(received.is_empty());
+}
+
+/// A client with a kept connection, its far end, and what comes after it.
+async fn kept() -> (Client, DuplexStream, mpsc::UnboundedReceiver<DuplexStream>) {
+    let (client, mut streams) = client();
+    let outgoing = Outgoing::get("/version".to_owned());
+    let gate = Gate::open();
+    let (answered, stream) = tokio::join!(client.send(&outgoing, &gate), async {
+        let mut stream = streams.recv().await.unwrap();
+        read_request(&mut stream).await;
+        answer(&mut stream).await;
+        stream
+    });
+    answered.unwrap();
+    (client, stream, streams)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_with_a_kept_connection_may_have_left_whatever_became_of_the_next() {
+    let (client, mut stream, mut streams) = kept().await;
+    let outgoing = Outgoing::get("/keys".to_owned());
+    let gate = Gate::open();
+    let (sent, ()) = tokio::join!(client.send(&outgoing, &gate), async {
+        read_request(&mut stream).await;
+        streams.close();
+        drop(stream);
+    });
+    let error = sent.unwrap_err();
+    assert_eq!(error, maybe_sent(Cause::Refused));
+    assert_eq!(gate.sends(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_with_a_kept_connection_is_not_sent_again_once_nobody_wants_it() {
+    let (client, mut stream, mut streams) = kept().await;
+    let outgoing = Outgoing::get("/keys".to_owned());
+    let gate = Gate::open();
+    let sending = async { client.send(&outgoing, &gate).await };
+    let (sent, ()) = tokio::join!(sending, async {
+        read_request(&mut stream).await;
+        assert!(!gate.close());
+        drop(stream);
+    });
+    assert_eq!(sent.unwrap_err(), maybe_sent(Cause::Closed));
+    let mut received = Vec::new();
+    let mut second = streams.recv().await.unwrap();
+    second.read_to_end(&mut received).await.unwrap();
+    assert!(received.is_empty());
+    assert_eq!(gate.sends(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_its_request_was_given_up_answers_nobody_else() {
+    let (client, mut first, mut streams) = kept().await;
+    let outgoing = Outgoing::get("/keys/a".to_owned());
+    let gate = Gate::open();
+    let given_up = tokio::time::timeout(Duration::from_secs(1), client.send(&outgoing, &gate));
+    let (given_up, asked) = tokio::join!(given_up, read_request(&mut first));
+    assert!(given_up.is_err());
+    assert!(asked.starts_with("GET /keys/a "), "{asked}");
+    // The answer is for the one that was given up; whoever asks next must not get it.
+    let late = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate";
+    first.write_all(late).await.ok();
+    let outgoing = Outgoing::get("/keys/b".to_owned());
+    let gate = Gate::open();
+    let far = async {
+        let mut second = streams.recv().await.unwrap();
+        let asked = read_request(&mut second).await;
+        answer(&mut second).await;
+        (asked, second)
+    };
+    let (answered, (asked, _second)) = tokio::join!(client.send(&outgoing, &gate), far);
+    assert!(asked.starts_with("GET /keys/b "), "{asked}");
+    assert_eq!(answered.unwrap().body, "{}");
+    // Nothing was asked over the first again, and it is closed.
+    let mut rest = Vec::new();
+    first.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
 }

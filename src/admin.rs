@@ -23,8 +23,8 @@ use crate::server::response;
 use crate::telemetry::metrics::label;
 
 pub use status::{
-    AuthorizedKeysStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status,
-    StoreStatus,
+    AuthorizedKeysStatus, DeepProbeStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus,
+    SignerStatus, Status, StoreStatus,
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";

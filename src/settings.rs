@@ -147,8 +147,19 @@ pub struct Signer {
     pub repeat: Repeat,
     /// `shared-watermark`: one position over all kinds, as a Ledger keeps it.
     pub shared_watermark: bool,
+    /// `deep-probe`: a slow look at the device behind it.
+    pub deep_probe: Option<DeepProbe>,
     /// `[[signer.path]]`; never empty.
     pub paths: Vec<Path>,
+}
+
+/// `signer.deep-probe`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeepProbe {
+    /// `path`: what is asked on the signer's best path, with its query; `{key}` stands for a key hash.
+    pub path: String,
+    /// `period`: between two of them.
+    pub period: Duration,
 }
 
 /// What a signer does with bytes that it has signed before.

@@ -28,5 +28,5 @@ pub use client::{Answer, FailureClass, Gate, Outgoing, SendError};
 pub use health::{PathHealth, PathState, SignerState, Transition};
 pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
 pub use queue::Place;
-pub use roster::{DrainError, Path, Roster, Served, Signer};
+pub use roster::{DeepView, DrainError, Path, Roster, Served, Signer};
 pub use seek::Seek;

@@ -195,8 +195,8 @@ fn keys_of_later_versions_are_refused_as_such() {
         ("[listen.tls]\nkey = \"/x\"", "listen.tls"),
         ("auth.signing-key-file = \"/x\"", "auth.signing-key-file"),
         (
-            "[[signer]]\ndeep-probe = { path = \"/x\" }",
-            "signer[0].deep-probe",
+            "[[signer]]\n[[signer.path]]\ntls = { ca = \"/x\" }",
+            "signer[0].path[0].tls",
         ),
     ];
     for (text, key) in cases {

@@ -55,8 +55,22 @@ pub struct SignerStatus {
     pub last_signed: Option<Timestamp>,
     /// What is wrong.
     pub cause: Option<String>,
+    /// What deep probes show; absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deep_probe: Option<DeepProbeStatus>,
     /// Its paths.
     pub paths: Vec<PathStatus>,
+}
+
+/// What deep probes of a signer show: advice, which decides nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeepProbeStatus {
+    /// `up` or `down`.
+    pub state: String,
+    /// When the state began.
+    pub since: Timestamp,
+    /// What is wrong.
+    pub cause: Option<String>,
 }
 
 /// A path.

@@ -40,6 +40,7 @@ impl Home {
             capacity: 1,
             repeat: Repeat::Replay,
             shared_watermark: false,
+            deep_probe: None,
             paths: vec![PathSettings {
                 name: "1".to_owned(),
                 url: SignerUrl::Http {

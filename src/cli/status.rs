@@ -125,6 +125,11 @@ fn text(status: &Status) -> Result<String, fmt::Error> {
             signer.since,
             cause(&signer.cause)
         )?;
+        if let Some(deep) = &signer.deep_probe {
+            let (state, since) = (&deep.state, deep.since);
+            let cause = cause(&deep.cause);
+            writeln!(text, "  deep probe {state} since {since}{cause}")?;
+        }
         for path in &signer.paths {
             writeln!(
                 text,

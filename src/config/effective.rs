@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use crate::settings::{Allow, Chain, Key, Path, Repeat, Settings, Signer};
+use crate::settings::{Allow, Chain, DeepProbe, Key, Path, Repeat, Settings, Signer};
 
 /// The text; loads to the same settings, and to the same text.
 pub(super) fn text(settings: &Settings) -> String {
@@ -97,6 +97,13 @@ fn signer(out: &mut Lines, signer: &Signer) {
     };
     out.key("repeat", quoted(repeat));
     out.key("shared-watermark", signer.shared_watermark);
+    if let Some(DeepProbe { path, period }) = &signer.deep_probe {
+        let (path, period) = (quoted(path), duration(*period));
+        out.key(
+            "deep-probe",
+            format!("{{ path = {path}, period = {period} }}"),
+        );
+    }
     for path in &signer.paths {
         signer_path(out, path);
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::reader::Located;
 use super::table::Table;
-use crate::settings::{Path, Repeat, Signer, SignerUrl};
+use crate::settings::{DeepProbe, Path, Repeat, Signer, SignerUrl};
 
 /// Signatures at a time; no device of ours signs faster by being asked more at once.
 const CAPACITY: RangeInclusive<usize> = 1..=1024;
@@ -17,6 +18,10 @@ const PRIORITY: RangeInclusive<u32> = 0..=u32::MAX;
 const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=1024;
 /// What the most limited of known signers accept.
 const DEFAULT_MAX_CONNECTIONS: usize = 4;
+
+/// Time between two deep probes: what they ask may keep the device from signing for a while.
+const DEEP_PERIOD: RangeInclusive<Duration> = DEFAULT_DEEP_PERIOD..=Duration::from_hours(1);
+const DEFAULT_DEEP_PERIOD: Duration = Duration::from_secs(15);
 
 /// Words of `signer.repeat`.
 const REPEAT: [(&str, Repeat); 3] = [
@@ -76,8 +81,38 @@ fn signer(table: &mut Table<'_, '_>, index: usize, seen: &mut Seen<'_>) -> Signe
         capacity,
         repeat: repeat.map_or(Repeat::Replay, |at| at.value),
         shared_watermark,
+        deep_probe: deep_probe(table),
         paths: paths(table, capacity, seen),
     }
+}
+
+/// `signer.deep-probe`, a table of two keys.
+fn deep_probe(table: &mut Table<'_, '_>) -> Option<DeepProbe> {
+    table.table("deep-probe", |table| {
+        if !table.is_given() {
+            return None;
+        }
+        table.require("path", "write what is asked, such as \"/statusz/{key}\"");
+        let period = table.duration("period", &DEEP_PERIOD).map(|at| at.value);
+        let path = table.text("path")?;
+        let (problem, remedy) = if !path.value.starts_with('/') {
+            ("does not start with a slash", "write it as /statusz/{key}")
+        } else if !path.value.chars().all(|c| c.is_ascii_graphic() && c != '#') {
+            (
+                "has characters that do not belong in a url",
+                "percent-encode them",
+            )
+        } else if path.value.replace("{key}", "").contains(['{', '}']) {
+            ("has braces around another word than key", "write {key}")
+        } else {
+            return Some(DeepProbe {
+                path: path.value,
+                period: period.unwrap_or(DEFAULT_DEEP_PERIOD),
+            });
+        };
+        table.reader.complain(&path.place, problem, remedy);
+        None
+    })
 }
 
 /// Every `[[signer.path]]` of a signer.

@@ -16,7 +16,7 @@ enum Kind {
     Root,
     /// `[name]`, whose scalar keys environment variables may set.
     Single,
-    /// One of `[[name]]`.
+    /// One of `[[name]]`, or a table of one.
     Repeated,
 }
 
@@ -212,7 +212,11 @@ impl<'r, 't> Table<'r, 't> {
             key: index.map_or_else(|| name.clone(), |index| format!("{name}[{index}]")),
             shape: self.shape_of(key),
             line,
-            kind: index.map_or(Kind::Single, |_| Kind::Repeated),
+            // What lies below one of several is not single either.
+            kind: match (index, self.kind) {
+                (None, Kind::Root | Kind::Single) => Kind::Single,
+                (Some(_), _) | (None, Kind::Repeated) => Kind::Repeated,
+            },
             asked: Vec::new(),
             reader: self.reader,
         };

@@ -1,6 +1,7 @@
 //! What needs the inside of the reader; everything else is tested from outside.
 
 mod accepted;
+mod deep_probe;
 mod keys;
 mod urls;
 mod variables;

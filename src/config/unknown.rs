@@ -11,7 +11,7 @@ use super::shown;
 const MAX_EDITS: usize = 3;
 
 /// Keys that this version does not have yet, and what to do without them.
-const LATER: [(&str, &str); 7] = [
+const LATER: [(&str, &str); 6] = [
     (
         "auth.signing-key-file",
         "leave it out: the baker's authentication is passed on",
@@ -25,10 +25,6 @@ const LATER: [(&str, &str); 7] = [
     (
         "listen.unix",
         "use listen.http and an http:// url in the baker",
-    ),
-    (
-        "signer.deep-probe",
-        "leave it out: every path is probed with a public key",
     ),
     ("signer.path.tls", "use an http:// or http+unix:// url"),
 ];

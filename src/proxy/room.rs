@@ -11,12 +11,15 @@ use super::error::ProxyError;
 const METADATA: usize = 192;
 /// Operations outside consensus, at a time.
 const OTHERS: usize = 64;
+/// Those of them whose baker has not been authenticated yet: strangers take no place of a baker's.
+const UNPROVEN: usize = 64;
 
 /// The places. One per process.
 #[derive(Debug)]
 pub struct Room {
     metadata: Semaphore,
     others: Semaphore,
+    unproven: Semaphore,
 }
 
 impl Default for Room {
@@ -24,6 +27,7 @@ impl Default for Room {
         Self {
             metadata: Semaphore::new(METADATA),
             others: Semaphore::new(OTHERS),
+            unproven: Semaphore::new(UNPROVEN),
         }
     }
 }
@@ -36,8 +40,15 @@ impl Room {
             .map_err(|_| ProxyError::Overload)
     }
 
-    /// A place for an operation outside consensus; given back when dropped.
+    /// A place for an operation outside consensus whose baker is authenticated; given back when dropped.
     pub(super) fn for_other(&self) -> Result<SemaphorePermit<'_>, ProxyError> {
         self.others.try_acquire().map_err(|_| ProxyError::Overload)
+    }
+
+    /// A place for one whose baker is not, while what is needed for that is waited for.
+    pub(super) fn for_unproven(&self) -> Result<SemaphorePermit<'_>, ProxyError> {
+        self.unproven
+            .try_acquire()
+            .map_err(|_| ProxyError::Overload)
     }
 }

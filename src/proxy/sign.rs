@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use crate::decision_log::Entry;
@@ -126,23 +127,28 @@ async fn admit_and_sign(
 ) -> Result<Record, ProxyError> {
     let digest = digest(&request.bytes);
     let asked = decided::asked(&request, Some(&payload), digest);
-    // Kept until the answer.
-    let _room = match payload {
-        Payload::Consensus(_) => None,
-        Payload::Other { .. } => match proxy.room.for_other() {
-            Ok(room) => Some(room),
-            Err(error) => {
-                decided::turned_away(proxy, &asked, &error);
-                return Err(error);
-            }
-        },
+    let admitted = match admit(proxy, request, payload, digest, begun, &asked).await {
+        // Its place is kept until the answer.
+        Ok(admitted) => place(proxy, &admitted.work.payload).map(|place| (admitted, place)),
+        Err(error) => Err(error),
     };
-    match admit(proxy, request, payload, digest, begun, &asked).await {
-        Ok(admitted) => sign_admitted(proxy, admitted).await,
+    match admitted {
+        Ok((admitted, _place)) => sign_admitted(proxy, admitted).await,
         Err(error) => {
             decided::turned_away(proxy, &asked, &error);
             Err(error)
         }
+    }
+}
+
+/// The place of what is not consensus.
+fn place<'a>(
+    proxy: &'a Proxy,
+    payload: &Payload,
+) -> Result<Option<SemaphorePermit<'a>>, ProxyError> {
+    match payload {
+        Payload::Consensus(_) => Ok(None),
+        Payload::Other { .. } => proxy.room.for_other().map(Some),
     }
 }
 
@@ -165,6 +171,10 @@ async fn admit(
         payload,
         asked: asked.clone(),
     };
+    let unproven = match work.payload {
+        Payload::Consensus(_) => None,
+        Payload::Other { .. } => Some(proxy.room.for_unproven()?),
+    };
     // Both may wait, so both come before authentication: nothing may change between it and the claim.
     let public_key = learn::public_key(proxy, &work).await?;
     learn::demand(proxy, &work).await?;
@@ -175,6 +185,7 @@ async fn admit(
         &request.bytes,
         request.authentication.as_ref(),
     )?;
+    drop(unproven);
     Ok(Admitted {
         work,
         public_key,

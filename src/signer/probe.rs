@@ -3,6 +3,7 @@
 //! Never a signature and never a call that touches the device. A connect alone proves nothing: sshd
 //! accepts for a client that is gone.
 
+mod deep;
 mod judge;
 
 use std::sync::Arc;
@@ -91,7 +92,7 @@ impl Prober {
         &*self.sink
     }
 
-    /// Starts a task for each path; they end at shutdown.
+    /// Starts a task for each path, and for each signer with a deep probe; they end at shutdown.
     pub fn start(self: &Arc<Self>, tasks: &Tasks) {
         for (signer, path) in self.roster.paths() {
             let (prober, signer, path) = (Arc::clone(self), Arc::clone(signer), Arc::clone(path));
@@ -101,6 +102,20 @@ impl Prober {
                     biased;
                     () = shutdown.cancelled() => {}
                     () = prober.run(&signer, &path) => {}
+                }
+            });
+        }
+        for signer in self.roster.signers() {
+            let Some(settings) = signer.settings().deep_probe.clone() else {
+                continue;
+            };
+            let (prober, signer) = (Arc::clone(self), Arc::clone(signer));
+            let shutdown = tasks.shutdown();
+            tasks.spawn("deep probe", async move {
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => {}
+                    () = prober.look_deep(&signer, &settings) => {}
                 }
             });
         }

@@ -231,7 +231,7 @@ impl DeviceQueue {
     }
 
     /// How many of those who wait would have their turn before one who came now for `place`.
-    pub(super) fn ahead_of(&self, place: Place) -> usize {
+    fn ahead_of(&self, place: Place) -> usize {
         let state = self.lock();
         let mine = self.order(place);
         let ahead =
@@ -253,11 +253,6 @@ impl DeviceQueue {
         let state = self.lock();
         let nobody_waits = state.waiting.iter().all(|waiting| waiting.turn.is_closed());
         nobody_waits && state.busy == state.abandoned
-    }
-
-    /// Turns at a time.
-    pub(super) fn capacity(&self) -> usize {
-        self.capacity
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

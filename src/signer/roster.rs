@@ -3,6 +3,7 @@
 //! Whoever waits for a change of state subscribes to the board; it is told after the state is in place.
 
 mod blame;
+mod deep;
 mod events;
 mod path;
 mod redundancy;
@@ -34,6 +35,7 @@ use super::selection::{self, Timing};
 pub use super::selection::Served;
 use redundancy::Redundancy;
 
+pub use deep::DeepView;
 pub use path::Path;
 pub use signer::Signer;
 pub(in crate::signer) use trial::leave_out_denials;
@@ -333,7 +335,10 @@ impl Roster {
             };
             self.metrics.state_changes.get_or_create(&labels).inc();
         }
-        self.recount();
+        // Every signature comes by here, and hardly any changes who is left for a key.
+        if signer.counts_otherwise() || !self.is_settled() {
+            self.recount();
+        }
         change.is_some()
     }
 

@@ -33,7 +33,8 @@ pub(super) struct View {
     pub(super) index: usize,
     /// Lower is preferred.
     pub(super) priority: u32,
-    /// What its paths and its signatures say of it, whether or not it is drained.
+    /// What its paths and its signatures say of it, whether or not it is drained. Up still if all that is wrong is
+    /// one missed probe, so that a lost packet moves no key.
     pub(super) state: SignerState,
     /// Whether it is suspect because it failed at signing.
     pub(super) blamed: bool,

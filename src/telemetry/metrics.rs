@@ -135,6 +135,8 @@ metrics! {
         "key_signers", "Signers that have shown the key and are well";
     path_up: Family<label::Path, Gauge> = Family::default(),
         "path_up", "1 when the path takes work, else 0";
+    deep_probe_up: Family<label::Signer, Gauge> = Family::default(),
+        "deep_probe_up", "1 when the last deep probe of the signer was well, else 0; absent without one";
     state_changes: Family<label::StateChange, Counter> = Family::default(),
         "state_changes", "Changes of a signer's state, by the new state";
     decision_log_dropped: Counter = Counter::default(),

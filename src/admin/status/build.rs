@@ -12,8 +12,8 @@ use crate::tezos::PublicKeyHash;
 use super::super::Admin;
 use super::judge::{self, Able, Facts};
 use super::{
-    AuthorizedKeysStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus, SignerStatus, Status,
-    StoreStatus,
+    AuthorizedKeysStatus, DeepProbeStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus,
+    SignerStatus, Status, StoreStatus,
 };
 
 pub(in crate::admin) fn status(admin: &Admin) -> Status {
@@ -124,6 +124,11 @@ fn signer_status(admin: &Admin, signer: &Signer, keys: &[KeyStatus]) -> SignerSt
         since: signer.entered(),
         last_signed: signer.last_signed(),
         cause: signer.cause().map(|(cause, _)| cause),
+        deep_probe: signer.deep_view().map(|view| DeepProbeStatus {
+            state: if view.cause.is_none() { "up" } else { "down" }.to_owned(),
+            since: view.since,
+            cause: view.cause.map(|cause| cause.to_string()),
+        }),
         paths: paths.collect(),
     }
 }

@@ -54,6 +54,7 @@ impl Ignorant {
             capacity: 1,
             repeat: Repeat::Replay,
             shared_watermark: false,
+            deep_probe: None,
             paths: vec![path],
         };
         (signer, settings)

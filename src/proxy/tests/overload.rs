@@ -30,6 +30,7 @@ fn nobody() -> Signer {
         capacity: 1,
         repeat: Repeat::Replay,
         shared_watermark: false,
+        deep_probe: None,
         paths: vec![path],
     }
 }
@@ -90,6 +91,22 @@ async fn operations_are_turned_away_before_any_vote_is() {
     // Their places are free again.
     let again = sign(&proxy, request(vec![3, 65], Instant::now())).await;
     assert_eq!(code(again), "no-signer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_whose_authentication_is_not_looked_at_yet_take_no_place_of_those_who_have_it() {
+    let (_folder, proxy) = waiting_proxy();
+    let mut waiting = JoinSet::new();
+    for nth in 0..64 {
+        let proxy = Arc::clone(&proxy);
+        waiting
+            .spawn(async move { code(sign(&proxy, request(vec![3, nth], Instant::now())).await) });
+    }
+    begin_all().await;
+    let places: Vec<_> = std::iter::from_fn(|| proxy.room.for_other().ok()).collect();
+    assert_eq!(places.len(), 64);
+    drop(places);
+    waiting.join_all().await;
 }
 
 #[tokio::test(start_paused = true)]

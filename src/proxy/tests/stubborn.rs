@@ -129,6 +129,7 @@ impl Scene {
             capacity: 1,
             repeat: Repeat::Replay,
             shared_watermark: false,
+            deep_probe: None,
             paths: vec![Path {
                 name: "1".to_owned(),
                 url: SignerUrl::Http {

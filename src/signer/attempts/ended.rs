@@ -9,7 +9,7 @@ use crate::tezos::{PublicKeyHash, Signature};
 use super::super::cause::Cause;
 use super::super::client::FailureClass;
 use super::super::health::Observation;
-use super::super::roster::{Roster, Served};
+use super::super::roster::{Roster, Served, Signer};
 use super::Signed;
 use super::exchange::{Blame, Failure};
 use super::operation::Operation;
@@ -60,6 +60,16 @@ impl Operation<'_> {
         }
     }
 
+    /// The device has answered for these bytes, so it is done with them, although what they were sent with over
+    /// another path may be silent for ever. The signer is asked no more, so nothing else is to leave either.
+    fn free_device(&mut self, signer: &Arc<Signer>) {
+        self.alive
+            .retain(|_, running| !(Arc::ptr_eq(&running.signer, signer) && running.withdraw()));
+        if let Some(turn) = self.turns.remove(&signer.index()) {
+            turn.free();
+        }
+    }
+
     fn signed(&mut self, running: &Running) {
         let roster = &self.attempts.roster;
         roster.observe(&running.signer, &running.path, Observation::Hit);
@@ -97,6 +107,9 @@ impl Operation<'_> {
         }
         let name = running.signer.name();
         self.foreign = self.tripwire.sighting(name, &failure, metrics);
+        if failure.class == FailureClass::Rejected && failure.blame == Blame::Refusal {
+            self.free_device(&running.signer);
+        }
         // The next one need not wait for the delay of one that is over.
         self.next_start = Instant::now();
         blame(&self.attempts.roster, self.key, running, &failure);

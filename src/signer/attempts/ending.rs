@@ -60,12 +60,13 @@ impl Operation<'_> {
     /// Ends what is still alive. What has not left never does. What has left runs on for a while, unseen, whether
     /// there is a signature or not: how it ends tells a slow signer from a dead one, and the device is at work.
     pub(super) fn settle(&mut self) {
+        self.alive.retain(|_, running| !running.close());
+        // Nothing leaves any more, so this counts all.
         if let Some((slot, winner)) = self.slot.map(|slot| (slot, self.winner))
             && winner.is_none()
         {
             self.attempts.spent.add(slot, self.own_sends());
         }
-        self.alive.retain(|_, running| !running.withdraw());
         let turns = std::mem::take(&mut self.turns);
         if let Some(winner) = self.winner {
             self.known.note(winner);
@@ -85,6 +86,7 @@ impl Operation<'_> {
             return;
         }
         let losers = Losers {
+            board: self.attempts.roster.board(),
             roster: Arc::clone(&self.attempts.roster),
             metrics: Arc::clone(&self.attempts.metrics),
             key: self.key,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ const LOSER_MOST: Duration = Duration::from_secs(30);
 
 /// What is left of an operation.
 pub(super) struct Losers {
+    pub(super) board: watch::Receiver<u64>,
     pub(super) roster: Arc<Roster>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) key: PublicKeyHash,
@@ -53,6 +55,10 @@ impl Losers {
                     Some(Ok((id, result))) => self.ended(id, result),
                     Some(Err(_)) => {}
                     None => return,
+                },
+                changed = self.board.changed() => match changed {
+                    Ok(()) => self.withdraw_drained(),
+                    Err(_) => return,
                 },
                 () = tokio::time::sleep_until(next) => self.give_up_overdue(Instant::now()),
             }
@@ -87,7 +93,7 @@ impl Losers {
                 if running.abandoned.is_some() {
                     // It was blamed when nobody waited for it any more.
                 } else if running.part == Part::Copy {
-                    self.roster.trial_failed(&running.signer);
+                    self.end_trial(&running);
                 } else {
                     blame(&self.roster, self.key, &running, &failure);
                 }
@@ -127,7 +133,7 @@ impl Losers {
     fn abandon(&self, running: &Running) {
         self.count(running, "abandoned");
         if running.part == Part::Copy {
-            self.roster.trial_failed(&running.signer);
+            self.end_trial(running);
             return;
         }
         let silent = Observation::Miss(Cause::Silent);
@@ -136,6 +142,28 @@ impl Losers {
         if self.winner != Some(running.signer.index()) {
             self.roster
                 .signing_failed(&running.signer, &running.path, Cause::Abandoned);
+        }
+    }
+
+    /// A copy that waits still is not for a signer that was drained meanwhile.
+    fn withdraw_drained(&mut self) {
+        let withdrawn: Vec<_> = self
+            .alive
+            .extract_if(.., |_, running| {
+                running.signer.draining().is_some() && running.withdraw()
+            })
+            .collect();
+        for (_, running) in withdrawn {
+            self.end_trial(&running);
+        }
+    }
+
+    /// A copy has not brought a signature. Nothing more is held against its signer or its path.
+    fn end_trial(&self, running: &Running) {
+        if running.gate.is_sent() {
+            self.roster.trial_failed(&running.signer);
+        } else {
+            self.roster.trial_not_made(&running.signer);
         }
     }
 

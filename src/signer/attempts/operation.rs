@@ -130,10 +130,11 @@ impl<'a> Operation<'a> {
                 return Err(self.failure());
             }
             if let Some((from, by)) = self.superseded() {
-                if Instant::now() >= from {
+                if Instant::now() < from {
+                    wake = wake.min(from);
+                } else if self.withdraw_all() {
                     return Err(AttemptError::Superseded { by });
                 }
-                wake = wake.min(from);
             }
             let _held = held.then(|| Held::new(&self.attempts.metrics));
             tokio::select! {
@@ -150,7 +151,7 @@ impl<'a> Operation<'a> {
                 }
                 () = &mut unwanted, if !unwanted_seen => {
                     unwanted_seen = true;
-                    if self.tally.forwards() == 0 && !self.alive.values().any(|a| a.gate.is_sent()) {
+                    if self.withdraw_all() {
                         return Err(AttemptError::Dropped);
                     }
                 }
@@ -167,6 +168,23 @@ impl<'a> Operation<'a> {
                 }
             }
         }
+    }
+
+    /// Withdraws everything, if nothing has left; true if nothing ever will. One that leaves in this very moment
+    /// is watched to its end like any other.
+    fn withdraw_all(&mut self) -> bool {
+        let has_left = |running: &Running| running.gate.is_sent();
+        if self.tally.forwards() > 0 || self.alive.values().any(has_left) {
+            return false;
+        }
+        let withdrawn: Vec<_> = self
+            .alive
+            .extract_if(.., |_, running| running.withdraw())
+            .collect();
+        for (_, running) in &withdrawn {
+            self.leave_device(running);
+        }
+        self.alive.is_empty()
     }
 
     /// Whether all it does is wait for turns.

@@ -96,6 +96,15 @@ impl Running {
         withdrawn
     }
 
+    /// Lets nothing more leave; true if nothing ever did, and then it ends.
+    pub(super) fn close(&self) -> bool {
+        let never_left = self.gate.close();
+        if never_left {
+            self.task.abort();
+        }
+        never_left
+    }
+
     /// Ends it whatever has left.
     pub(super) fn cut(&self) {
         self.task.abort();

@@ -39,7 +39,10 @@ impl Operation<'_> {
         };
         // A path that is down gets a try when nothing else is under way, or when there are no others;
         // else never a companion's part.
-        let no_other = candidates.iter().all(all_down);
+        // A signer that failed at signing is none to wait for, however well its paths are.
+        let no_other = candidates
+            .iter()
+            .all(|signer| all_down(signer) || signer.is_blamed());
         let desperate = self.alive.is_empty() || no_other;
         let left = MAX_FORWARDS.saturating_sub(self.spent());
         let budget = Budget::new(now, self.deadline, left).panicking(no_other);
@@ -147,13 +150,13 @@ impl Operation<'_> {
         if !self.alive.is_empty() {
             self.attempts.metrics.hedges.inc();
         }
-        // Behind others in the queue, their signatures are part of what is usual.
+        // Behind others, at the device or in its queue, their signatures are part of what is usual.
         let (usual, queue) = (signer.usual_latency(), signer.queue());
-        let ahead = queue.ahead_of(self.place);
-        let delay = timing::delay(usual, timing::wait(usual, ahead, queue.capacity()));
-        self.next_start = now.checked_add(delay).unwrap_or(now);
         let turns = queue.turns_before(self.place);
-        let answered_in = usual.saturating_add(timing::wait(usual, turns, 1));
+        let wait = timing::wait(usual, turns);
+        let delay = timing::delay(usual, wait);
+        self.next_start = now.checked_add(delay).unwrap_or(now);
+        let answered_in = usual.saturating_add(wait);
         let turn = self.turns.entry(signer.index()).or_insert_with(|| {
             let deadline = self.deadline;
             Turn::at(signer.queue(), self.place, deadline)

@@ -114,6 +114,7 @@ fn signer(name: &str, paths: &[SocketAddr]) -> SignerSettings {
         capacity: 1,
         repeat: Repeat::Replay,
         shared_watermark: false,
+        deep_probe: None,
         paths: paths.iter().enumerate().map(path).collect(),
     }
 }

@@ -17,10 +17,8 @@ const DELAY_MOST: Duration = Duration::from_secs(2);
 /// What a companion has before the deadline besides the usual time of its signer.
 const SPARE: Duration = Duration::from_millis(50);
 
-/// What those who wait at a signer, `ahead` of one, take together if each takes what is `usual` and
-/// `capacity` of them go at a time.
-pub(super) fn wait(usual: Duration, ahead: usize, capacity: usize) -> Duration {
-    let turns = ahead.div_ceil(capacity.max(1));
+/// What so many `turns` at a device take, if each takes what is `usual`.
+pub(super) fn wait(usual: Duration, turns: usize) -> Duration {
     usual.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
 }
 
@@ -68,21 +66,19 @@ mod tests {
 
     #[test]
     fn an_attempt_has_the_usual_time_for_itself_and_for_each_before_it_within_bounds() {
-        for (usual, ahead, capacity, expected) in [
-            (400, 0, 1, 400),
-            (400, 1, 1, 800),
-            (100, 4, 1, 500),
-            (100, 4, 2, 300),
-            (100, 5, 2, 400),
-            (10, 0, 1, 50),
-            (1_500, 1, 1, 2_000),
-            (5_000, 0, 1, 2_000),
+        for (usual, turns, expected) in [
+            (400, 0, 400),
+            (400, 1, 800),
+            (100, 4, 500),
+            (10, 0, 50),
+            (1_500, 1, 2_000),
+            (5_000, 0, 2_000),
         ] {
             let usual = ms(usual);
-            let delay = delay(usual, wait(usual, ahead, capacity));
-            assert_eq!(delay, ms(expected), "{usual:?} {ahead} {capacity}");
+            let delay = delay(usual, wait(usual, turns));
+            assert_eq!(delay, ms(expected), "{usual:?} {turns}");
         }
-        let endless = delay(Duration::MAX, wait(Duration::MAX, usize::MAX, 1));
+        let endless = delay(Duration::MAX, wait(Duration::MAX, usize::MAX));
         assert_eq!(endless, DELAY_MOST);
     }
 

@@ -68,6 +68,7 @@ impl Gate {
     }
 
     /// Closes it whatever has left: no more does. True if nothing ever did.
+    #[must_use]
     pub fn close(&self) -> bool {
         let before = self.update(|state| Some(state | CLOSED));
         before.is_some_and(|state| state & SENDS == 0)

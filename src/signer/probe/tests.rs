@@ -1,5 +1,6 @@
 //! What probes make of the ways in which paths fail, under a paused clock and without a socket.
 
+mod deep;
 mod net;
 
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::fixture::secret;
-use crate::settings::{Path as PathSettings, Repeat, Signer as SignerSettings, SignerUrl};
-use crate::signer::health::PathState;
+use crate::settings::{
+    DeepProbe, Path as PathSettings, Repeat, Signer as SignerSettings, SignerUrl,
+};
+use crate::signer::health::{PathState, SignerState};
 use crate::signer::outside::Outside;
 use crate::telemetry::Metrics;
 use crate::tezos::Curve;
@@ -44,6 +47,15 @@ impl World {
     /// Signers with so many paths each, of so many connections; every path answers at once. The first key
     /// number of each is the one that it has.
     async fn start(signers: &[(usize, u8)], max_connections: usize) -> Self {
+        Self::looking_deep(signers, max_connections, None).await
+    }
+
+    /// The same, with a deep probe of each signer.
+    async fn looking_deep(
+        signers: &[(usize, u8)],
+        max_connections: usize,
+        deep_probe: Option<DeepProbe>,
+    ) -> Self {
         let net = Arc::new(Net::default());
         let mut settings = Vec::new();
         for (index, (paths, key)) in signers.iter().enumerate() {
@@ -60,6 +72,7 @@ impl World {
                 capacity: 1,
                 repeat: Repeat::Replay,
                 shared_watermark: false,
+                deep_probe: deep_probe.clone(),
                 paths: all,
             });
         }

@@ -48,6 +48,15 @@ impl Roster {
         self.signers.iter().filter(is_left).cloned().collect()
     }
 
+    /// Whether every signer has been heard or given up since the start.
+    pub(super) fn is_settled(&self) -> bool {
+        let state = &self.redundancy.0;
+        state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_settled
+    }
+
     /// Counts anew who is left for which key; says what has changed.
     pub(super) fn recount(&self) {
         let mut state = self

@@ -20,12 +20,10 @@ use super::super::queue::DeviceQueue;
 use super::super::selection::{Served, View};
 use super::Path;
 use super::blame::Blame;
+use super::deep::DeepView;
 use super::standing::{Change, Standing};
 use super::trial::Trials;
-use super::under_way::{InFlight, UnderWay, young};
-
-/// A signature is given at least this long before a silent signer counts as unwell.
-const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+use super::under_way::{InFlight, UnderWay, patience, young};
 
 /// A signer.
 #[derive(Debug)]
@@ -42,10 +40,13 @@ pub struct Signer {
     blame: Mutex<Blame>,
     trials: Mutex<Trials>,
     last_signed: Mutex<Option<Timestamp>>,
+    /// Health and wellness as they were last counted.
+    counted: Mutex<Option<(SignerState, bool)>>,
     knows_version_2_only: AtomicBool,
     new_demand: AtomicBool,
     has_spoken: AtomicBool,
     demands: AtomicBool,
+    deep: Mutex<Option<DeepView>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -84,10 +85,12 @@ impl Signer {
             blame: Mutex::default(),
             trials: Mutex::default(),
             last_signed: Mutex::default(),
+            counted: Mutex::default(),
             knows_version_2_only: AtomicBool::new(false),
             new_demand: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
             demands: AtomicBool::new(false),
+            deep: Mutex::default(),
         }
     }
 
@@ -145,14 +148,16 @@ impl Signer {
     /// whether it demands authentication, and is not drained. A single missed probe makes no difference.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        let well = |path: &Arc<Path>| {
+        self.has_spoken() && self.draining().is_none() && !self.is_blamed() && self.has_good_path()
+    }
+
+    /// Whether a path is up, or has just missed once.
+    fn has_good_path(&self) -> bool {
+        let good = |path: &Arc<Path>| {
             let health = path.health();
             health.state() == PathState::Up || health.has_missed_once()
         };
-        self.has_spoken()
-            && self.draining().is_none()
-            && !self.is_blamed()
-            && self.paths.iter().any(well)
+        self.paths.iter().any(good)
     }
 
     /// When it last gave a signature that verified, since the start.
@@ -218,7 +223,7 @@ impl Signer {
     /// How long a signature may take before its silence means something.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        self.usual_latency().saturating_mul(3).max(LEAST_PATIENCE)
+        patience(self.usual_latency())
     }
 
     /// The usual time of a signature: its 95th percentile, at least 50 ms; before the first 400 ms, or
@@ -343,9 +348,25 @@ impl Signer {
         lock(&self.trials)
     }
 
+    /// What deep probes show of it, if there are any.
+    #[must_use]
+    pub fn deep_view(&self) -> Option<DeepView> {
+        self.deep().clone()
+    }
+
+    pub(super) fn deep(&self) -> MutexGuard<'_, Option<DeepView>> {
+        lock(&self.deep)
+    }
+
     /// Whether it failed at signing and has not signed since.
-    pub(super) fn is_blamed(&self) -> bool {
+    pub(in crate::signer) fn is_blamed(&self) -> bool {
         lock(&self.blame).stands()
+    }
+
+    /// Whether what redundancy depends on is another than when this was last asked.
+    pub(super) fn counts_otherwise(&self) -> bool {
+        let now = Some((self.health(), self.is_well()));
+        std::mem::replace(&mut *lock(&self.counted), now) != now
     }
 
     /// Computes the state anew; gives what changed in the state that is shown.
@@ -367,12 +388,21 @@ impl Signer {
     }
 
     pub(super) fn view(&self, key: PublicKeyHash, now: Instant) -> View {
+        let blamed = self.is_blamed();
+        let missed_once = !blamed && self.has_good_path();
         let standing = lock(&self.standing);
         View {
             index: self.index,
             priority: self.settings.priority,
-            state: standing.health(),
-            blamed: self.is_blamed(),
+            state: match standing.health() {
+                SignerState::Suspect if missed_once => SignerState::Up,
+                other @ (SignerState::Down
+                | SignerState::Draining
+                | SignerState::Suspect
+                | SignerState::Unknown
+                | SignerState::Up) => other,
+            },
+            blamed,
             draining: self.draining().is_some(),
             good_for: standing.good_for(now),
             hold_down: standing.hold_down(now),

@@ -51,6 +51,7 @@ fn settings(index: usize, paths: usize) -> Settings {
         capacity: 1,
         repeat: Repeat::Replay,
         shared_watermark: false,
+        deep_probe: None,
         paths: (1..=paths).map(path).collect(),
     }
 }
@@ -301,4 +302,21 @@ async fn one_that_failed_at_signing_and_has_the_key_is_on_trial_until_it_signs()
     roster.exonerated(signer);
     assert_eq!(on_trial(), 0);
     assert_eq!(roster.could_serve(key).len(), 1);
+}
+
+#[test]
+fn one_missed_probe_moves_no_key_and_two_do() {
+    let roster = roster_of(&[1, 1]);
+    let first = || roster.candidates(crate::fixture::key(), None)[0].index();
+    for _ in 0..3 {
+        see(&roster, Observation::Miss(Cause::Silent));
+        assert_eq!((state(&roster), first()), (SignerState::Suspect, 0));
+        see(&roster, Observation::Hit);
+    }
+    see(&roster, Observation::Miss(Cause::Silent));
+    see(&roster, Observation::Miss(Cause::Silent));
+    assert_eq!(first(), 1);
+    // Back for once is another thing.
+    see(&roster, Observation::Hit);
+    assert_eq!((state(&roster), first()), (SignerState::Suspect, 1));
 }

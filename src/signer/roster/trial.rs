@@ -42,9 +42,18 @@ impl Trials {
     }
 
     pub(super) fn failed(&mut self, now: Instant) {
+        self.pause(now);
+        self.failed = self.failed.saturating_add(1);
+    }
+
+    /// The one that was under way never reached the signer: it says nothing, and the next comes as soon.
+    pub(super) fn not_made(&mut self, now: Instant) {
+        self.pause(now);
+    }
+
+    fn pause(&mut self, now: Instant) {
         let times = 1_u32.checked_shl(self.failed).unwrap_or(u32::MAX);
         let pause = PAUSE.saturating_mul(times).min(PAUSE_MOST);
-        self.failed = self.failed.saturating_add(1);
         self.not_before = now.checked_add(pause);
     }
 }
@@ -88,7 +97,7 @@ impl Roster {
     }
 
     /// Begins a trial of a signer that is [`Roster::on_trial`]; false if another was begun meanwhile. It ends
-    /// with [`Roster::exonerated`] or [`Roster::trial_failed`].
+    /// with [`Roster::exonerated`], [`Roster::trial_failed`] or [`Roster::trial_not_made`].
     #[must_use]
     pub fn trial_begins(&self, signer: &Signer) -> bool {
         signer.trials().begin(Instant::now())
@@ -99,6 +108,11 @@ impl Roster {
     pub fn trial_failed(&self, signer: &Signer) {
         signer.trials().failed(Instant::now());
         tracing::debug!(signer = signer.name(), "trial failed");
+    }
+
+    /// Takes in that a trial came to nothing before it reached the signer.
+    pub fn trial_not_made(&self, signer: &Signer) {
+        signer.trials().not_made(Instant::now());
     }
 }
 
@@ -117,6 +131,14 @@ mod tests {
             let before = due.checked_sub(Duration::from_millis(1)).unwrap();
             assert!(!trials.is_due(before), "{pause}");
             now = due;
+        }
+        // One that never reached the signer makes the next no rarer.
+        for _ in 0..5 {
+            let mut trials = Trials::default();
+            assert!(trials.begin(now));
+            trials.not_made(now);
+            now = now.checked_add(PAUSE).unwrap();
+            assert!(trials.is_due(now));
         }
         assert!(trials.begin(now));
         // Nobody said how it ended.

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 /// A signature under way excuses missed probes at least this long.
 const LEAST_EXCUSE: Duration = Duration::from_millis(300);
 
+/// A signature is given at least this long before a silent signer counts as unwell.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The signatures under way at one signer.
 #[derive(Debug, Default)]
 pub(super) struct UnderWay(Mutex<State>);
@@ -58,14 +61,13 @@ impl UnderWay {
         self.state().begun.len()
     }
 
-    /// Whether there are some and none takes much longer than usual.
+    /// Whether there are some and none takes much longer than usual. Those that lost all patience do not count: what
+    /// became of them is settled, and the device may be at work for others.
     pub(super) fn are_young(&self, usual: Duration) -> bool {
         let state = self.state();
-        !state.begun.is_empty()
-            && state
-                .begun
-                .iter()
-                .all(|begun| begun.elapsed() < young(usual))
+        let ages = state.begun.iter().map(Instant::elapsed);
+        let mut ages = ages.filter(|age| *age < patience(usual)).peekable();
+        ages.peek().is_some() && ages.all(|age| age < young(usual))
     }
 
     /// Whether one ended after `instant` that had not taken much longer than usual.
@@ -78,10 +80,38 @@ impl UnderWay {
     }
 }
 
+/// How long a signature may take before its silence means something.
+pub(super) fn patience(usual: Duration) -> Duration {
+    usual.saturating_mul(3).max(LEAST_PATIENCE)
+}
+
 /// How long a signature may take before it says nothing for its device any more.
 pub(super) fn young(usual: Duration) -> Duration {
     let half_more = usual
         .checked_div(2)
         .map_or(usual, |half| usual.saturating_add(half));
     half_more.max(LEAST_EXCUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Duration = Duration::from_millis(400);
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_given_up_takes_the_excuse_from_nobody() {
+        let all = Arc::<UnderWay>::default();
+        assert!(!all.are_young(USUAL));
+        let _hung = all.begin(USUAL);
+        assert!(all.are_young(USUAL));
+        // A device that hangs is no busy one, whoever asks it besides.
+        tokio::time::advance(young(USUAL)).await;
+        let _second = all.begin(USUAL);
+        assert!(!all.are_young(USUAL));
+        tokio::time::advance(patience(USUAL)).await;
+        assert!(!all.are_young(USUAL));
+        let _third = all.begin(USUAL);
+        assert!(all.are_young(USUAL));
+    }
 }

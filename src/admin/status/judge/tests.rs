@@ -91,6 +91,7 @@ fn signer(name: &str, state: &str) -> SignerStatus {
         since: Timestamp::UNIX_EPOCH,
         last_signed: None,
         cause: None,
+        deep_probe: None,
         paths: vec![path],
     }
 }

@@ -105,3 +105,22 @@ impl Lookout for Sibling {
         panic!("{sighting:?}");
     }
 }
+
+#[tokio::test]
+async fn a_copy_that_waits_to_leave_is_withdrawn_from_a_drained_signer_and_was_no_trial() {
+    let (hung, _good, world) = suspect_and_good().await;
+    let (roster, suspect) = (&world.attempts.roster, world.signer("hung"));
+    let client = suspect.paths()[0].client();
+    let others: Vec<_> = std::iter::from_fn(|| client.spare()).collect();
+    world.attest(101, PATIENCE).await.unwrap();
+    assert_eq!(world.counted("hung", "copied"), 1);
+    roster.set_draining("hung", Some(second(1_000))).unwrap();
+    // Withdrawn, the next is due as soon as after a first failure; under way, in a minute.
+    let key = public_key(Curve::Ed25519).hash();
+    roster.set_draining("hung", None).unwrap();
+    until(|| roster.on_trial(key).len() == 1).await;
+    drop(others);
+    world.attest(102, PATIENCE).await.unwrap();
+    until(|| hung.asked() == 1).await;
+    assert_eq!(world.counted("hung", "copied"), 2);
+}

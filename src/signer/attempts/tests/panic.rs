@@ -55,3 +55,18 @@ async fn a_refusal_is_not_final_while_a_signer_that_may_have_the_key_has_not_bee
     let (signed, ()) = tokio::join!(world.attest(101, PATIENCE), spoken);
     assert_eq!(signed.unwrap().signer, "b");
 }
+
+#[tokio::test]
+async fn a_path_that_is_down_is_tried_beside_a_hung_device_with_well_paths() {
+    let (_hung, good, world) = hung_and_good(["a", "b"]).await;
+    let roster = &world.attempts.roster;
+    let hung = world.signer("a");
+    for _ in 0..2 {
+        roster.signing_failed(hung, &hung.paths()[0], Cause::Abandoned);
+    }
+    let path = &world.signer("b").paths()[0];
+    roster.observe(world.signer("b"), path, Observation::Eject(Cause::Silent));
+    let limit = Duration::from_secs(4);
+    assert_eq!(world.attest(101, limit).await.unwrap().signer, "b");
+    assert_eq!(good.asked(), 1);
+}

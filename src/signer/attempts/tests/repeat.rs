@@ -82,3 +82,43 @@ async fn what_was_claimed_before_may_have_been_signed_before() {
     assert_eq!(world.signer("ledger").state(), SignerState::Up);
     assert_eq!(device.asked(), 2);
 }
+
+#[tokio::test]
+async fn a_device_that_has_answered_the_repeat_is_free_although_the_first_request_stays_silent() {
+    let device = Device::start(Faults {
+        refuse_repeats: true,
+        ..Faults::default()
+    })
+    .await;
+    let slow = Device::start(Faults {
+        latency_ms: 1_500,
+        ..Faults::default()
+    })
+    .await;
+    let mute = scripted::Way::to(device.address(), true).await;
+    let signers = [
+        ledger("ledger", &[mute.address, device.address()]),
+        signer("slow", &[slow.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    world
+        .signer("ledger")
+        .add_latency(Duration::from_millis(50));
+    let other = async {
+        until(|| world.counted("ledger", "rejected") == 1).await;
+        // Over the path that answers.
+        let path = &world.signer("ledger").paths()[0];
+        let ejected = Observation::Eject(Cause::Silent);
+        let roster = &world.attempts.roster;
+        roster.observe(world.signer("ledger"), path, ejected);
+        let bytes = crate::fixture::attestation(Curve::P256, at(101, 0), 1);
+        let signed = world.sign(Curve::P256, &bytes, PATIENCE).await.unwrap();
+        assert_eq!(slow.running.counts().sign, 1);
+        signed.signer
+    };
+    let (first, other) = tokio::join!(world.attest(101, PATIENCE), other);
+    assert_eq!(
+        (first.unwrap().signer.as_str(), other.as_str()),
+        ("slow", "ledger")
+    );
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, watch};
 
 use crate::task::Tasks;
 use crate::tezos::{Curve, Scheme, decode_sign_body, signature_body};
@@ -62,5 +62,53 @@ async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
+    }
+}
+
+/// A way to a signer. Ends with the test's runtime.
+pub(super) struct Way {
+    pub(super) address: SocketAddr,
+    cuts: watch::Sender<u64>,
+}
+
+impl Way {
+    /// A way to `target`; on one that is `mute` everything arrives there and nothing comes back.
+    pub(super) async fn to(target: SocketAddr, mute: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cuts, cut) = watch::channel(0);
+        let tasks = Tasks::new();
+        tasks.clone().spawn("way", async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
+                tasks.spawn("connection of a way", async move {
+                    tokio::select! {
+                        biased;
+                        _ = cut.changed() => {}
+                        () = carry(near, target, mute) => {}
+                    }
+                });
+            }
+        });
+        Self { address, cuts }
+    }
+
+    /// Ends the connections that there are.
+    pub(super) fn cut(&self) {
+        self.cuts.send_modify(|cuts: &mut u64| *cuts = cuts.wrapping_add(1));
+    }
+}
+
+async fn carry(mut near: TcpStream, target: SocketAddr, mute: bool) {
+    let mut far = TcpStream::connect(target).await.unwrap();
+    if mute {
+        let (mut said, _heard) = near.split();
+        tokio::io::copy(&mut said, &mut far).await.ok();
+        std::future::pending::<()>().await;
+    } else {
+        tokio::io::copy_bidirectional(&mut near, &mut far)
+            .await
+            .ok();
     }
 }

@@ -116,3 +116,19 @@ async fn a_deadline_that_comes_soon_is_not_held_against_a_signer_that_signs_afte
     assert_eq!(signer.state(), SignerState::Up);
     assert_eq!(signer.paths()[0].state(), PathState::Up);
 }
+
+#[tokio::test]
+async fn what_is_lost_after_another_has_signed_is_not_asked_again() {
+    let slow = Device::start(Faults::default()).await;
+    let good = Device::start(Faults::default()).await;
+    let way = scripted::Way::to(slow.address(), false).await;
+    let signers = [signer("a", &[way.address]), signer("b", &[good.address()])];
+    let world = World::healthy(&signers).await;
+    // A connection that is kept: what is lost on one is sent again at once where somebody waits for it.
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "a");
+    slow.running.set_faults(stalled());
+    assert_eq!(world.attest(102, PATIENCE).await.unwrap().signer, "b");
+    way.cut();
+    until(|| world.counted("a", "maybe-sent") == 1).await;
+    assert_eq!(slow.asked(), 2);
+}

@@ -44,6 +44,9 @@ struct Far {
     key: PublicKey,
     mode: Mode,
     asked: usize,
+    /// How it answers deep probes, and which targets they had.
+    deep_status: &'static str,
+    deep: Vec<String>,
 }
 
 /// The network as connections are made over it.
@@ -62,6 +65,8 @@ impl Net {
             key,
             mode,
             asked: 0,
+            deep_status: "200 OK",
+            deep: Vec::new(),
         };
         self.0.lock().unwrap().insert(host.to_owned(), far);
     }
@@ -74,6 +79,22 @@ impl Net {
     /// How often somebody asked or knocked in vain.
     pub(super) fn asked(&self, host: &str) -> usize {
         self.0.lock().unwrap()[host].asked
+    }
+
+    /// From now on deep probes are answered with this status.
+    pub(super) fn set_deep(&self, host: &str, status: &'static str) {
+        let mut all = self.0.lock().unwrap();
+        all.get_mut(host).unwrap().deep_status = status;
+    }
+
+    /// The targets of the deep probes so far.
+    pub(super) fn deep(&self, host: &str) -> Vec<String> {
+        self.0.lock().unwrap()[host].deep.clone()
+    }
+
+    fn note_deep(&self, host: &str, target: &str) {
+        let mut all = self.0.lock().unwrap();
+        all.get_mut(host).unwrap().deep.push(target.to_owned());
     }
 
     fn ask(&self, host: &str) -> Far {
@@ -120,8 +141,12 @@ impl Net {
                 Mode::Swallows => return std::future::pending().await,
             }
             let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
+            let target = text.split(' ').nth(1).unwrap();
             let shows = text.contains(&far.key.hash().to_string());
-            let (status, body) = if shows || !text.contains("/keys/") {
+            let (status, body) = if target.starts_with("/statusz") {
+                self.note_deep(host, target);
+                (far.deep_status, String::new())
+            } else if shows || !text.contains("/keys/") {
                 ("200 OK", format!("{{\"public_key\":\"{}\"}}", far.key))
             } else {
                 ("404 Not Found", String::new())

@@ -63,6 +63,16 @@ fn a_missing_directory_is_an_error_and_is_not_made() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_not_taken_for_absent() {
+    let folder = crate::fixture::folder();
+    let path = folder.path().join("metadata.json");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    assert!(write_durably(&path, b"new").is_err());
+    assert!(std::fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(names(folder.path()), ["metadata.json"]);
+}
+
+#[test]
 fn rewriting_keeps_the_content_in_a_new_file() {
     use std::os::unix::fs::MetadataExt as _;
 

@@ -344,6 +344,12 @@ impl Signer {
         lock(&self.blame).forgive_silence(path.index());
     }
 
+    /// Trials that failed since its last signature.
+    #[cfg(test)]
+    pub(in crate::signer) fn failed_trials(&self) -> u32 {
+        self.trials().failed
+    }
+
     pub(super) fn trials(&self) -> MutexGuard<'_, Trials> {
         lock(&self.trials)
     }

@@ -23,7 +23,7 @@ const LOST: Duration = Duration::from_mins(1);
 /// The trials of one signer: pure.
 #[derive(Debug, Default)]
 pub(super) struct Trials {
-    failed: u32,
+    pub(super) failed: u32,
     not_before: Option<Instant>,
 }
 

@@ -114,8 +114,13 @@ async fn a_copy_that_waits_to_leave_is_withdrawn_from_a_drained_signer_and_was_n
     let others: Vec<_> = std::iter::from_fn(|| client.spare()).collect();
     world.attest(101, PATIENCE).await.unwrap();
     assert_eq!(world.counted("hung", "copied"), 1);
+    until(|| !suspect.queue().is_idle()).await;
     roster.set_draining("hung", Some(second(1_000))).unwrap();
-    // Withdrawn, the next is due as soon as after a first failure; under way, in a minute.
+    let begun = Instant::now();
+    until(|| suspect.queue().is_idle()).await;
+    // Long before anybody loses patience with it.
+    assert!(begun.elapsed() < Duration::from_millis(900));
+    assert_eq!(suspect.failed_trials(), 0);
     let key = public_key(Curve::Ed25519).hash();
     roster.set_draining("hung", None).unwrap();
     until(|| roster.on_trial(key).len() == 1).await;

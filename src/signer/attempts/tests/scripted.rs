@@ -96,7 +96,8 @@ impl Way {
 
     /// Ends the connections that there are.
     pub(super) fn cut(&self) {
-        self.cuts.send_modify(|cuts: &mut u64| *cuts = cuts.wrapping_add(1));
+        self.cuts
+            .send_modify(|cuts: &mut u64| *cuts = cuts.wrapping_add(1));
     }
 }
 

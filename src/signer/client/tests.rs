@@ -121,13 +121,14 @@ async fn what_was_lost_with_a_kept_connection_is_not_sent_again_once_nobody_want
     let (client, mut stream, mut streams) = kept().await;
     let outgoing = Outgoing::get("/keys".to_owned());
     let gate = Gate::open();
-    let sending = async { client.send(&outgoing, &gate).await };
+    // One that is sent again would wait for its answer.
+    let sending = tokio::time::timeout(CONNECT, client.send(&outgoing, &gate));
     let (sent, ()) = tokio::join!(sending, async {
         read_request(&mut stream).await;
         assert!(!gate.close());
         drop(stream);
     });
-    assert_eq!(sent.unwrap_err(), maybe_sent(Cause::Closed));
+    assert_eq!(sent.unwrap().unwrap_err(), maybe_sent(Cause::Closed));
     let mut received = Vec::new();
     let mut second = streams.recv().await.unwrap();
     second.read_to_end(&mut received).await.unwrap();

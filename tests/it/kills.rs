@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::harness::cli::EXECUTABLE;
 use crate::harness::direct::{Direct, FLOOR, NAMES};
-use crate::harness::luck::Luck;
+use crate::harness::luck::{Luck, from_environment, seed};
 use crate::harness::process::Process;
 use crate::harness::signer::Signer;
 use crate::harness::wait::lasts;
@@ -34,23 +34,8 @@ const IN_A_ROW: u32 = 5;
 /// stands between such a signer and two signatures is the proxy.
 const WILLING: &[&str] = &["--no-watermark", "--random-nonce"];
 
-fn from_environment(name: &str) -> Option<u32> {
-    let text = std::env::var(name).ok()?;
-    let number = text.parse();
-    Some(number.unwrap_or_else(|_| panic!("{name} is {text:?}; give it a whole number")))
-}
-
 fn kills() -> u32 {
     from_environment("KILLS").unwrap_or(KILLS)
-}
-
-/// `KILLS_SEED`, or a new one.
-fn seed() -> u32 {
-    from_environment("KILLS_SEED").unwrap_or_else(|| {
-        let mut bytes = [0; 4];
-        getrandom::fill(&mut bytes).unwrap();
-        u32::from_ne_bytes(bytes)
-    })
 }
 
 /// What the driver of a storm saw.
@@ -118,8 +103,7 @@ async fn heal(signers: &[Signer]) {
 }
 
 async fn weather(arguments: &[&[&str]], stalls: bool) {
-    let (begun, seed) = (Instant::now(), seed());
-    println!("KILLS_SEED={seed}");
+    let (begun, seed) = (Instant::now(), seed("KILLS_SEED"));
     let mut luck = Luck::new(seed.into());
     let mut all = Direct::with(arguments, "", "").await;
     all.proxy.kill9();
@@ -188,9 +172,7 @@ async fn killed_again_and_again_while_signers_stall_no_slot_gets_two_payloads() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_the_first_watermark_is_set_it_can_be_set_again() {
-    let seed = seed();
-    println!("KILLS_SEED={seed}");
-    let mut luck = Luck::new(seed.into());
+    let mut luck = Luck::new(seed("KILLS_SEED").into());
     let all = Direct::cold(&[WILLING], "", "").await;
     let key = all.baker.keys()[0].hash().to_string();
     let file = all.proxy.config.file.to_str().unwrap();

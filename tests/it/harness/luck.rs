@@ -6,6 +6,24 @@
 use std::ops::Range;
 use std::time::Duration;
 
+/// The whole number in the environment variable `name`, if there is one.
+pub(crate) fn from_environment(name: &str) -> Option<u32> {
+    let text = std::env::var(name).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is {text:?}; give it a whole number")))
+}
+
+/// The seed in the environment variable `name`, or a new one; printed, so that it can be given again.
+pub(crate) fn seed(name: &str) -> u32 {
+    let seed = from_environment(name).unwrap_or_else(|| {
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).unwrap();
+        u32::from_ne_bytes(bytes)
+    });
+    println!("{name}={seed}");
+    seed
+}
+
 /// A sequence of numbers that look random (splitmix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Luck(u64);

@@ -114,6 +114,23 @@ impl Process {
         self.join();
     }
 
+    /// Ends it together with all that it started, as the end of a container does.
+    pub(crate) fn kill_family(&mut self) {
+        // Stopped, it starts no more of them while they are counted.
+        self.order(Order::Stop);
+        let family = descendants(self.id());
+        self.child.kill().ok();
+        self.child.wait().ok();
+        for id in family {
+            // One that has ended meanwhile is no failure.
+            Command::new("sh")
+                .args(["-c", &format!("kill -KILL {id}")])
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+        }
+    }
+
     fn join(&mut self) {
         for reader in self.readers.drain(..) {
             reader.join().ok();
@@ -140,6 +157,16 @@ impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Process({}, {})", self.name, self.child.id())
     }
+}
+
+/// The processes that `id` started, and those that they started.
+fn descendants(id: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    let listed = listed.unwrap_or_default();
+    let children = listed.split_whitespace().map(|id| id.parse().unwrap());
+    children
+        .flat_map(|child| [vec![child], descendants(child)].concat())
+        .collect()
 }
 
 fn keep(stream: impl Read + Send + 'static, lines: &Lines) -> std::thread::JoinHandle<()> {

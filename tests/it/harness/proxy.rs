@@ -154,6 +154,11 @@ impl Proxy {
         self.process.as_mut().expect("the proxy runs")
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().expect("the proxy runs").id()
+    }
+
     /// Lines of its log that say `message`.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let lines = self.process.as_ref().map(Process::stderr);

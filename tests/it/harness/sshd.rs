@@ -17,8 +17,8 @@ const MISSING: &str = "these tests need sshd and ssh: apt-get install openssh-se
 /// A running sshd and the one key that may log in.
 #[derive(Debug)]
 pub(crate) struct Sshd {
-    // Named for Drop alone.
-    _process: Process,
+    process: Process,
+    file: PathBuf,
     pub(crate) port: u16,
     pub(crate) identity: PathBuf,
     pub(crate) user: String,
@@ -51,19 +51,39 @@ impl Sshd {
         );
         std::fs::write(&file, text).unwrap();
         assert!(Path::new(SSHD).exists(), "{MISSING}");
-        let mut command = Command::new(SSHD);
-        let process = Process::start("sshd", command.args(["-D", "-e", "-f"]).arg(&file));
-        until("sshd to listen", async || {
-            TcpStream::connect(("127.0.0.1", port)).await.ok()
-        })
-        .await;
+        let process = run(&file);
+        listens(port).await;
         Self {
-            _process: process,
+            process,
+            file,
             port,
             identity,
             user: user.name,
         }
     }
+
+    /// Ends it and every session, as the end of its container would.
+    pub(crate) fn stop(&mut self) {
+        self.process.kill_family();
+    }
+
+    /// The end of [`Self::stop`]; sessions do not come back by themselves.
+    pub(crate) async fn start_again(&mut self) {
+        self.process = run(&self.file);
+        listens(self.port).await;
+    }
+}
+
+fn run(file: &Path) -> Process {
+    let mut command = Command::new(SSHD);
+    Process::start("sshd", command.args(["-D", "-e", "-f"]).arg(file))
+}
+
+async fn listens(port: u16) {
+    until("sshd to listen", async || {
+        TcpStream::connect(("127.0.0.1", port)).await.ok()
+    })
+    .await;
 }
 
 fn generate(file: &Path) {

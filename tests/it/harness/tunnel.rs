@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use super::http;
 use super::ports;
 use super::process::{Order, Process};
 use super::sshd::Sshd;
 use super::wait::until;
+
+/// A tunnel that has not answered by then may have been asked through a session that is frozen.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Where the proxy's side of the tunnel is.
 #[derive(Clone, Debug)]
@@ -92,7 +97,8 @@ impl Tunnel {
                 let mut command = Command::new("ssh");
                 self.process = Some(Process::start(&self.name, command.args(&self.arguments)));
             }
-            self.answers().await.then_some(())
+            let answered = timeout(ANSWER, self.answers()).await;
+            (answered == Ok(true)).then_some(())
         })
         .await;
     }
@@ -123,6 +129,11 @@ impl Tunnel {
     /// The end of [`Self::stall`].
     pub(crate) fn resume(&self) {
         self.running().order(Order::Continue);
+    }
+
+    /// Takes the session out, so that it lives on beside the one that the next [`Self::open`] starts.
+    pub(crate) fn leave(&mut self) -> Process {
+        self.process.take().expect("the tunnel is open")
     }
 
     fn running(&self) -> &Process {

@@ -20,6 +20,7 @@ mod harness;
 
 mod at_once;
 mod authentication;
+mod chaos;
 mod commands;
 mod crash;
 mod decision_log;

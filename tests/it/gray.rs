@@ -1,11 +1,19 @@
 //! Signers that look well and are not, or look ill and are only far.
 
+use std::time::Duration;
+
 use serde_json::json;
+use signer_proxy::dev_signer::log::Event;
 use signer_proxy::tezos::Curve;
+use tokio::time::Instant;
 
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::payload::attestation;
+use crate::harness::signer::Signer;
 use crate::harness::wait::{lasts, until};
+
+/// How long a device hangs; by half of it, enough of what it swallowed has been given up.
+const HUNG: Duration = Duration::from_secs(20);
 
 const LONG: &str = "[deadline]\nconsensus = \"15s\"";
 
@@ -23,11 +31,7 @@ async fn a_request_outlives_a_signer_that_swallows_everything_for_a_while() {
         let key = all.key(Curve::P256);
         let vote = attestation(FLOOR + 1).bytes(Curve::P256, 1);
         let (outcome, ()) = tokio::join!(all.baker.sign(&key, &vote), async {
-            lasts(
-                tokio::time::Instant::now(),
-                std::time::Duration::from_secs(3),
-            )
-            .await;
+            lasts(Instant::now(), Duration::from_secs(3)).await;
             for signer in &all.signers {
                 signer.heal().await;
             }
@@ -78,6 +82,72 @@ async fn a_signer_that_fails_at_signing_is_suspect_with_its_words_until_it_signs
     all.assert_clean(5);
 }
 
+/// Signs the attestations of `levels`, counted from the floor, one after the other.
+async fn attest(all: &Direct, levels: impl Iterator<Item = u32>) {
+    let key = all.key(Curve::Ed25519);
+    for level in levels {
+        let vote = attestation(FLOOR + level).bytes(Curve::Ed25519, 1);
+        all.baker.sign(&key, &vote).await.signature();
+    }
+}
+
+async fn signed(home: &Signer) -> usize {
+    let entries = home.entries().await;
+    let signed = entries.iter().filter(|entry| entry.event == Event::Signed);
+    signed.count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_hangs_behind_green_answers_is_out_until_it_gives_a_signature_again() {
+    let all = Direct::start(&[&[], &[]]).await;
+    attest(&all, 1..=2).await;
+    assert_eq!(signed(&all.signers[0]).await, 2);
+    all.signers[0].faults(&json!({"stall": "sign"})).await;
+    let hung = Instant::now();
+    let mut level = 2;
+    while hung.elapsed() < HUNG {
+        let asked = Instant::now();
+        level += 1;
+        attest(&all, level..=level).await;
+        if hung.elapsed() > HUNG / 2 {
+            // Its path is out for a moment whenever a signature was waited for in vain.
+            let home = all.proxy.signer(NAMES[0]).await;
+            assert!(
+                home["state"] == "suspect" || home["state"] == "down",
+                "{home}"
+            );
+            let cause = home["cause"].as_str().unwrap();
+            assert!(cause.contains("leaves signatures unanswered"), "{home}");
+        }
+        lasts(asked, Duration::from_secs(1)).await;
+    }
+    let votes = usize::try_from(level).unwrap() - 2;
+    assert_eq!(signed(&all.signers[0]).await, 2);
+    assert_eq!(signed(&all.signers[1]).await, votes);
+
+    // Probes alone prove nothing, however well they are answered.
+    all.signers[0].faults(&json!({"stall": "none"})).await;
+    let green = all.signers[0].counts().await.public_key;
+    until("ten more probes", async || {
+        let probes = all.signers[0].counts().await.public_key;
+        (probes >= green + 10).then_some(())
+    })
+    .await;
+    assert_eq!(all.proxy.signer(NAMES[0]).await["state"], "suspect");
+    assert_eq!(signed(&all.signers[0]).await, 2);
+
+    // A copied vote does; how soon one is copied depends on how often that was in vain.
+    until("a copied vote", async || {
+        level += 1;
+        attest(&all, level..=level).await;
+        let home = all.proxy.signer(NAMES[0]).await;
+        (home["state"] == "up").then_some(())
+    })
+    .await;
+    assert!(signed(&all.signers[0]).await > 2);
+    all.assert_clean(usize::try_from(level).unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_device_that_is_preferred_keeps_its_place_beside_a_fast_one() {
     let slow = ["--latency-ms", "1200", "--serial"];
@@ -119,11 +189,7 @@ async fn no_floor_moves_while_the_only_signer_of_a_key_has_not_said_what_it_dema
     let floors = all.proxy.command(&["watermark", "show"], &[]).await.ok();
     let vote = attestation(FLOOR + 900).bytes(Curve::Bls, 1);
     let (answer, ()) = tokio::join!(all.baker.post(&key, "?version=3", &vote), async {
-        lasts(
-            tokio::time::Instant::now(),
-            std::time::Duration::from_secs(1),
-        )
-        .await;
+        lasts(Instant::now(), Duration::from_secs(1)).await;
         all.signers[0].faults(&json!({"stall": "none"})).await;
     });
     let refusal = answer.unwrap().refusal(403);

@@ -8,6 +8,7 @@ use signer_proxy::tezos::{PublicKey, digest};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::harness::baker::Outcome;
 use crate::harness::direct::FLOOR;
 use crate::harness::luck::Luck;
 use crate::harness::payload::{Kind, Slot, slot};
@@ -103,10 +104,7 @@ impl Bakers {
         let asked = self.field.now();
         let outcome = self.field.baker.sign(key, &bytes).await;
         let ended = self.field.now();
-        let error = match (outcome.get, outcome.signature) {
-            (Ok(()), Ok(_)) => None,
-            (Ok(()), Err(error)) | (Err(error), _) => Some(error),
-        };
+        let error = outcome.signature.as_ref().err().map(|_| words(&outcome));
         let lost = match error {
             None => None,
             Some(error) => Some(Lost {
@@ -146,6 +144,16 @@ impl Bakers {
             })
             .collect::<Vec<_>>()
             .join("; ")
+    }
+}
+
+/// What was answered instead of a signature.
+fn words(outcome: &Outcome) -> String {
+    match &outcome.post {
+        Some(Ok(answer)) if answer.body.starts_with('[') => {
+            format!("{} {}", answer.status, answer.json()[0]["msg"])
+        }
+        Some(_) | None => format!("{outcome:?}"),
     }
 }
 

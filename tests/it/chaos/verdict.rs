@@ -45,6 +45,11 @@ impl Lost {
         self.asked..self.asked + self.limit
     }
 
+    /// Whether it was given up while an answer was of use for another half a second.
+    pub(super) fn is_early(&self) -> bool {
+        self.ended + Duration::from_millis(500) < self.window().end
+    }
+
     /// Whether a signer's entry is about it.
     pub(super) fn is_about(&self, entry: &Entry) -> bool {
         entry.key == self.key && entry.digest == self.digest

@@ -73,13 +73,21 @@ impl Operation<'_> {
     fn signed(&mut self, running: &Running) {
         let roster = &self.attempts.roster;
         roster.observe(&running.signer, &running.path, Observation::Hit);
-        match running.part {
-            Part::Attempt => roster.signed(&running.signer, self.key, self.position),
-            // The one that is asked first was merely busy, so it stays that.
-            Part::Spill | Part::Copy => {
-                roster.served(&running.signer, self.key, Served::Proved);
-                roster.exonerated(&running.signer);
-            }
+        let is_slower = |other: &Running| {
+            other.begun < running.begun
+                && !Arc::ptr_eq(&other.signer, &running.signer)
+                && other.is_well()
+        };
+        let takes_over = match running.part {
+            Part::Attempt => !self.alive.values().any(is_slower),
+            Part::Spill | Part::Copy => false,
+        };
+        if takes_over {
+            roster.signed(&running.signer, self.key, self.position);
+        } else {
+            // The one that was asked first is merely busy or slow, so it stays that.
+            roster.served(&running.signer, self.key, Served::Proved);
+            roster.exonerated(&running.signer);
         }
         self.winner = Some(running.signer.index());
     }
@@ -94,7 +102,7 @@ impl Operation<'_> {
             self.known.note(index);
             // One of them is counted with the failure itself.
             let again = usize::from(running.gate.sends()).saturating_sub(1);
-            self.tally.sent_again(again);
+            self.tally.sent_again(&running.signer, again);
         }
         let metrics = &self.attempts.metrics;
         if failure.class == FailureClass::MaybeSent {
@@ -124,7 +132,10 @@ pub(super) fn blame(roster: &Roster, key: PublicKeyHash, running: &Running, fail
     match failure.blame {
         Blame::Nobody | Blame::Refusal => {}
         Blame::Path => {
-            roster.observe(signer, path, Observation::Miss(cause.clone()));
+            // Of a signer that fails at signing this is nothing new of the path, which has probes of its own.
+            if !(signer.is_blamed() && failure.class == FailureClass::MaybeSent) {
+                roster.observe(signer, path, Observation::Miss(cause.clone()));
+            }
             // Its other answers may be well: then it is the signing that fails.
             if failure.class == FailureClass::MaybeSent {
                 roster.signing_failed(signer, path, cause);

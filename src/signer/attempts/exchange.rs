@@ -137,18 +137,20 @@ impl Exchange {
         }
     }
 
+    /// Asks `signer` over `path`. With `again` it may be sent again on a fresh connection, if a kept one is lost.
     pub(super) async fn run(
         &self,
         signer: &Arc<Signer>,
         path: &Path,
         gate: &Gate,
+        again: bool,
     ) -> Result<Signature, Failure> {
         let _in_flight = signer.begin_signing();
         let begun = Instant::now();
         let version = self.version_for(signer);
         let mut answer = path
             .client()
-            .send(&self.outgoing(signer, version), gate)
+            .send(&self.outgoing(signer, version, again), gate)
             .await?;
         // What was sent counts, not what has been learnt meanwhile by another request's answer.
         if version == Some(3) && answer.status == StatusCode::BAD_REQUEST {
@@ -160,7 +162,7 @@ impl Exchange {
             }
             answer = path
                 .client()
-                .send(&self.outgoing(signer, Some(2)), gate)
+                .send(&self.outgoing(signer, Some(2), again), gate)
                 .await?;
         }
         let signature = Self::read(&answer)?;
@@ -176,7 +178,7 @@ impl Exchange {
         }
     }
 
-    fn outgoing(&self, signer: &Signer, version: Option<u8>) -> Outgoing {
+    fn outgoing(&self, signer: &Signer, version: Option<u8>, again: bool) -> Outgoing {
         let mut target = format!("/keys/{}", self.key);
         let mut separator = '?';
         if let Some(authentication) = &self.authentication {
@@ -193,7 +195,7 @@ impl Exchange {
             method: Method::POST,
             target,
             body: Some(self.body.clone()),
-            again: self.again && signer.settings().repeat != Repeat::Refuse,
+            again: again && self.again && signer.settings().repeat != Repeat::Refuse,
             header: None,
         }
     }

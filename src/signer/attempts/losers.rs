@@ -136,8 +136,11 @@ impl Losers {
             self.end_trial(running);
             return;
         }
-        let silent = Observation::Miss(Cause::Silent);
-        self.roster.observe(&running.signer, &running.path, silent);
+        // Of a signer that fails at signing this is nothing new of the path, which has probes of its own.
+        if !running.signer.is_blamed() {
+            let silent = Observation::Miss(Cause::Silent);
+            self.roster.observe(&running.signer, &running.path, silent);
+        }
         // If it signed over another path, it was the path.
         if self.winner != Some(running.signer.index()) {
             self.roster

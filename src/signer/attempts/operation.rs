@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -47,6 +48,8 @@ pub(super) struct Operation<'a> {
     pub(super) running: JoinSet<(usize, Result<Signature, Failure>)>,
     pub(super) alive: BTreeMap<usize, Running>,
     pub(super) turns: BTreeMap<usize, Turn>,
+    /// Told when an attempt has its turn.
+    pub(super) turned: Arc<Notify>,
     pub(super) tally: Tally,
     /// What earlier operations over the same bytes have spent.
     pub(super) before: Option<Spent>,
@@ -100,6 +103,7 @@ impl<'a> Operation<'a> {
             running: JoinSet::new(),
             alive: BTreeMap::new(),
             turns: BTreeMap::new(),
+            turned: Arc::default(),
             tally: Tally::default(),
             before: slot.and_then(|slot| attempts.spent.before(&slot)),
             known: Known::new(permit.claimed_before().is_some()),
@@ -121,6 +125,7 @@ impl<'a> Operation<'a> {
         let mut board = self.attempts.roster.board();
         let mut claims = self.attempts.claims.subscribe();
         let mut unwanted_seen = false;
+        let turned = Arc::clone(&self.turned);
         loop {
             board.borrow_and_update();
             claims.borrow_and_update();
@@ -149,6 +154,7 @@ impl<'a> Operation<'a> {
                         return Err(AttemptError::Foreign(Box::new(sighting)));
                     }
                 }
+                () = turned.notified() => self.note_turn(),
                 () = &mut unwanted, if !unwanted_seen => {
                     unwanted_seen = true;
                     if self.withdraw_all() {
@@ -167,6 +173,14 @@ impl<'a> Operation<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// The newest attempt may have its turn: its time begins then, not when it was put in the queue.
+    fn note_turn(&mut self) {
+        let newest = self.alive.last_key_value();
+        if let Some(until) = newest.and_then(|(_, running)| running.alone_until()) {
+            self.next_start = until;
         }
     }
 

@@ -13,6 +13,7 @@ use super::super::client::Gate;
 use super::super::health::PathState;
 use super::super::health::SignerState;
 use super::super::roster::{Path, Signer, Turn};
+use super::timing;
 
 /// No attempt is overdue before this; in general before twice its delay.
 const OVERDUE: Duration = Duration::from_millis(500);
@@ -46,6 +47,8 @@ pub(super) struct Running {
     lost: Instant,
     /// When it is expected to be answered, if it has to wait for its turn.
     pub(super) queued_until: Option<Instant>,
+    /// How long it is left alone once it has its turn.
+    alone: Duration,
     /// When the signer's patience was over, if it was.
     pub(super) abandoned: Option<Instant>,
     path_at_start: PathState,
@@ -73,6 +76,7 @@ impl Running {
         Self {
             path_at_start: start.path.state(),
             signer_at_start: start.signer.state(),
+            alone: timing::delay(start.signer.usual_latency(), Duration::ZERO),
             signer: start.signer,
             path: start.path,
             gate: start.gate,
@@ -120,6 +124,12 @@ impl Running {
         self.begun
             .checked_add(self.signer.patience())
             .unwrap_or(self.begun)
+    }
+
+    /// When it has been left alone for long enough; nothing while it waits for its turn.
+    pub(super) fn alone_until(&self) -> Option<Instant> {
+        let from = self.turn.came_at()?.max(self.begun);
+        from.checked_add(self.alone)
     }
 
     /// Whether its path went down since it began; one that was down then was chosen all the same.

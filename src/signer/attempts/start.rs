@@ -34,8 +34,10 @@ impl Operation<'_> {
         }
         // When all is spent, a path that has come back since gets one more.
         let spent_at = self.before.map(|before| before.at).filter(|_| exhausted);
-        let busy = |path: &Arc<Path>| {
-            self.is_busy(path, now) || spent_at.is_some_and(|at| !path.recovered_since(at))
+        let busy = |signer: &Arc<Signer>, path: &Arc<Path>| {
+            self.is_busy(signer, path, now)
+                || spent_at.is_some_and(|at| !path.recovered_since(at))
+                || !self.is_affordable(signer, &candidates)
         };
         // A path that is down gets a try when nothing else is under way, or when there are no others;
         // else never a companion's part.
@@ -94,8 +96,35 @@ impl Operation<'_> {
         all
     }
 
-    /// Whether another attempt on `path` would be of no use. One that was swallowed is asked again, once.
-    fn is_busy(&self, path: &Arc<Path>, now: Instant) -> bool {
+    /// Whether `signer` may be asked once more: each of the others that has not been asked is left a request.
+    fn is_affordable(&self, signer: &Signer, candidates: &[Arc<Signer>]) -> bool {
+        if !self.was_asked(signer) {
+            return true;
+        }
+        let is_owed = |other: &&Arc<Signer>| {
+            other.index() != signer.index()
+                && !self.was_asked(other)
+                && !self.tally.is_refused(other)
+        };
+        let owed = candidates.iter().filter(is_owed).count();
+        self.spent().saturating_add(owed) < MAX_FORWARDS
+    }
+
+    /// Whether a request may have reached the signer.
+    fn was_asked(&self, signer: &Signer) -> bool {
+        let is_asked =
+            |running: &Running| running.signer.index() == signer.index() && running.gate.is_sent();
+        self.tally.forwards_to(signer) > 0 || self.alive.values().any(is_asked)
+    }
+
+    /// Whether another attempt on `path` would be of no use: it has one, or all wait for the device and not for a
+    /// path. One that was swallowed is asked again, once.
+    fn is_busy(&self, signer: &Arc<Signer>, path: &Arc<Path>, now: Instant) -> bool {
+        let in_queue =
+            |running: &Running| Arc::ptr_eq(&running.signer, signer) && running.turn.is_awaited();
+        if self.alive.values().any(in_queue) {
+            return true;
+        }
         let mut mine = self
             .alive
             .values()
@@ -181,14 +210,17 @@ impl Operation<'_> {
             attempt = id, part = ?start.part, "attempt started"
         );
         start.turn.used_by(&start.gate);
-        let exchange = Arc::clone(&self.exchange);
+        // A signer that lost a request over a fresh connection is not sent two at a time any more.
+        let again = self.tally.forwards_to(&start.signer) == 0;
+        let (exchange, turned) = (Arc::clone(&self.exchange), Arc::clone(&self.turned));
         let (signer, path) = (Arc::clone(&start.signer), Arc::clone(&start.path));
         let (turn, gate) = (start.turn.clone(), start.gate.clone());
         let task = self.running.spawn(async move {
-            if let Err(turned) = turn.wait().await {
-                return (id, Err(turned.into()));
+            if let Err(why) = turn.wait().await {
+                return (id, Err(why.into()));
             }
-            (id, exchange.run(&signer, &path, &gate).await)
+            turned.notify_one();
+            (id, exchange.run(&signer, &path, &gate, again).await)
         });
         let running = Running::new(start, task, now, delay);
         self.alive.insert(id, running);

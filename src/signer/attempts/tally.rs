@@ -27,6 +27,8 @@ struct Tries {
     forwarded: u32,
     /// Whether the signer answered the last one, though with a refusal.
     rejected: bool,
+    /// Whether the last one showed that it is the signer that fails, whatever the path.
+    spoilt: bool,
     cause: Cause,
     since: Timestamp,
     sentence: String,
@@ -49,6 +51,7 @@ pub(super) struct Tally {
     paths: BTreeMap<(usize, String), Tries>,
     refused: Vec<usize>,
     forwards: usize,
+    forwards_to: BTreeMap<usize, usize>,
     unauthenticated: bool,
 }
 
@@ -63,9 +66,21 @@ impl Tally {
         self.forwards
     }
 
+    /// Requests that may have reached this signer, by attempts that are over.
+    pub(super) fn forwards_to(&self, signer: &Signer) -> usize {
+        let forwards = self.forwards_to.get(&signer.index());
+        forwards.copied().unwrap_or_default()
+    }
+
     /// Requests that one attempt sent besides its first.
-    pub(super) fn sent_again(&mut self, times: usize) {
+    pub(super) fn sent_again(&mut self, signer: &Signer, times: usize) {
+        self.sent(signer, times);
+    }
+
+    fn sent(&mut self, signer: &Signer, times: usize) {
         self.forwards = self.forwards.saturating_add(times);
+        let forwards = self.forwards_to.entry(signer.index()).or_default();
+        *forwards = forwards.saturating_add(times);
     }
 
     /// Whether this signer was tried and failed.
@@ -90,7 +105,7 @@ impl Tally {
 
     pub(super) fn failed(&mut self, signer: &Signer, path: &Path, failure: Failure) {
         if reached(failure.class) {
-            self.forwards = self.forwards.saturating_add(1);
+            self.sent(signer, 1);
         }
         self.unauthenticated |= failure.blame == Blame::Unauthenticated;
         if failure.blame.is_refusal() {
@@ -111,6 +126,7 @@ impl Tally {
                 revivals: 0,
                 forwarded: 0,
                 rejected: false,
+                spoilt: false,
                 cause: failure.cause.clone(),
                 since,
                 sentence: String::new(),
@@ -126,24 +142,26 @@ impl Tally {
             .forwarded
             .saturating_add(u32::from(reached(failure.class)));
         tries.rejected = failure.class == FailureClass::Rejected;
+        tries.spoilt = failure.blame == Blame::Signer;
         tries.sentence = path.sentence(signer, &failure.cause, tries.since);
         tries.cause = failure.cause;
     }
 
     /// The next path to try: first those that take work, in order; then the rest, because the best of
-    /// the bad is better than none.
+    /// the bad is better than none. Of those that lost a request, the signer that lost the fewest.
     pub(super) fn next(
         &self,
         candidates: &[Arc<Signer>],
-        busy: impl Fn(&Arc<Path>) -> bool,
+        busy: impl Fn(&Arc<Signer>, &Arc<Path>) -> bool,
         desperate: bool,
         budget: &Budget,
     ) -> Next {
+        let mut up: Option<(usize, _)> = None;
         let mut down = None;
         let mut retry_at: Option<Instant> = None;
         for signer in candidates.iter().filter(|signer| !self.is_refused(signer)) {
             for path in signer.paths_in_order() {
-                if busy(path) || path.is_barred() {
+                if busy(signer, path) || path.is_barred() {
                     continue;
                 }
                 let is_down = path.state() == PathState::Down;
@@ -156,17 +174,30 @@ impl Tally {
                 if ready_at > budget.now {
                     retry_at = Some(retry_at.map_or(ready_at, |at| at.min(ready_at)));
                 } else if !is_down {
-                    return Next::Ready(Arc::clone(signer), Arc::clone(path));
+                    let lost = if self.has_lost(signer, path) {
+                        self.forwards_to(signer)
+                    } else {
+                        0
+                    };
+                    if up.as_ref().is_none_or(|(fewest, _)| lost < *fewest) {
+                        up = Some((lost, (Arc::clone(signer), Arc::clone(path))));
+                    }
                 } else if down.is_none() {
                     down = Some((Arc::clone(signer), Arc::clone(path)));
                 }
             }
         }
-        match (down, retry_at) {
+        match (up.map(|(_, ready)| ready).or(down), retry_at) {
             (Some((signer, path)), _) => Next::Ready(signer, path),
             (None, Some(at)) => Next::NotBefore(at),
             (None, None) => Next::Nothing,
         }
+    }
+
+    /// Whether a request over this path may have reached the signer.
+    fn has_lost(&self, signer: &Signer, path: &Path) -> bool {
+        let tries = self.paths.get(&(signer.index(), path.name().to_owned()));
+        tries.is_some_and(|tries| tries.forwarded > 0)
     }
 
     /// When a path may be tried (again); `None` is not before it has come back.
@@ -178,8 +209,15 @@ impl Tally {
         budget: &Budget,
     ) -> Option<Instant> {
         let now = budget.now;
+        // Another path is no cure for a signer that fails by itself.
+        let of_signer = self
+            .paths
+            .iter()
+            .filter(|((index, _), tries)| *index == signer.index() && tries.spoilt);
+        let spoilt = of_signer.filter_map(|(_, tries)| tries.again_at(budget));
+        let first = spoilt.max().unwrap_or(now).max(now);
         let Some(tries) = self.paths.get(&(signer.index(), path.name().to_owned())) else {
-            return Some(now);
+            return Some(first);
         };
         // A path that has come back since is as good as untried, once: one that answers probes and
         // swallows requests comes back with every probe.
@@ -192,18 +230,25 @@ impl Tally {
         if is_down && tries.forwarded > 0 && !budget.panics {
             return None;
         }
+        Some(tries.again_at(budget)?.max(first))
+    }
+}
+
+impl Tries {
+    /// When the pause after the last one is over.
+    fn again_at(&self, budget: &Budget) -> Option<Instant> {
         let doubled = 1_u32
-            .checked_shl(tries.count.saturating_sub(1).min(16))
+            .checked_shl(self.count.saturating_sub(1).min(16))
             .unwrap_or(u32::MAX);
         let back_off = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MOST);
-        let pause = if tries.forwarded > 0 {
+        let pause = if self.forwarded > 0 {
             back_off.max(budget.share())
-        } else if tries.rejected {
+        } else if self.rejected {
             back_off.max(budget.share().min(BACK_OFF_MOST))
         } else {
             back_off
         };
-        tries.last.checked_add(pause)
+        self.last.checked_add(pause)
     }
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod copies;
 mod delays;
 mod failover;
+mod fair;
 mod foreign;
 mod held;
 mod limits;

@@ -37,7 +37,7 @@ struct Inside {
     queue: Arc<DeviceQueue>,
     place: Place,
     not_after: Instant,
-    came: OnceCell<()>,
+    came: OnceCell<Instant>,
     held: Mutex<Held>,
 }
 
@@ -89,14 +89,19 @@ impl Turn {
         let come = || async {
             let ticket = self.acquire().await?;
             self.held().ticket = Some(ticket);
-            Ok(())
+            Ok(Instant::now())
         };
-        self.0.came.get_or_try_init(come).await.copied()
+        self.0.came.get_or_try_init(come).await.map(|_| ())
     }
 
     /// Whether it has not come.
     pub(in crate::signer) fn is_awaited(&self) -> bool {
         !self.0.came.initialized()
+    }
+
+    /// When it came, if it has.
+    pub(in crate::signer) fn came_at(&self) -> Option<Instant> {
+        self.0.came.get().copied()
     }
 
     /// A request with this gate uses it.

@@ -13,7 +13,7 @@ fn roster(names: &[&str]) -> Roster {
 /// The name of the signer that is next, or after how long something is.
 fn next(tally: &Tally, roster: &Roster) -> Result<String, Option<Duration>> {
     let now = Instant::now();
-    match tally.next(roster.signers(), |_| false, true, &budget(now)) {
+    match tally.next(roster.signers(), |_, _| false, true, &budget(now)) {
         Next::Ready(signer, _) => Ok(signer.name().to_owned()),
         Next::NotBefore(at) => Err(Some(at.duration_since(now))),
         Next::Nothing => Err(None),
@@ -75,7 +75,12 @@ async fn a_path_that_is_down_is_tried_only_if_nothing_else_is_under_way() {
     }
     let tally = Tally::default();
     assert_eq!(next(&tally, &roster), Ok("a".to_owned()));
-    let companion = tally.next(roster.signers(), |_| false, false, &budget(Instant::now()));
+    let companion = tally.next(
+        roster.signers(),
+        |_, _| false,
+        false,
+        &budget(Instant::now()),
+    );
     assert!(matches!(companion, Next::Nothing), "{companion:?}");
 }
 

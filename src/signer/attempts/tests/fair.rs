@@ -1,0 +1,95 @@
+//! How a slot's few requests are shared among signers, and that none is spent on a queue.
+
+use super::*;
+
+/// Two signers with two paths each that spoil every request, and connections to them that are kept; more may come.
+async fn two_bad(more: &[&Device]) -> (Device, Device, World) {
+    let devices = (
+        Device::start(Faults::default()).await,
+        Device::start(Faults::default()).await,
+    );
+    let (a, b) = &devices;
+    let twice = |device: &Device| [device.address(), device.address()];
+    let mut signers = vec![signer("a", &twice(a)), signer("b", &twice(b))];
+    for (device, name) in more.iter().zip(["c", "d"]) {
+        signers.push(signer(name, &[device.address()]));
+    }
+    let world = World::healthy(&signers).await;
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "a");
+    a.running.set_faults(Faults {
+        sign_then_reset: true,
+        ..Faults::default()
+    });
+    b.running.set_faults(Faults {
+        garbage: true,
+        ..Faults::default()
+    });
+    (devices.0, devices.1, world)
+}
+
+#[tokio::test]
+async fn signers_that_spoil_requests_leave_one_for_each_that_was_not_asked() {
+    let good = Device::start(Faults::default()).await;
+    let (a, b, world) = two_bad(&[&good]).await;
+    assert_eq!(world.attest(102, PATIENCE).await.unwrap().signer, "c");
+    // A kept connection and a fresh one, then the other path; what is garbage on one path is so on the other.
+    assert_eq!((a.asked(), b.asked()), (1 + 3, 1));
+}
+
+#[tokio::test]
+async fn what_is_left_is_spread_over_the_time_and_goes_to_who_lost_the_fewest() {
+    let (a, b, world) = two_bad(&[]).await;
+    let heals = async {
+        until(|| b.asked() == 1).await;
+        b.running.set_faults(Faults::default());
+    };
+    let limit = Duration::from_secs(3);
+    let (signed, ()) = tokio::join!(world.attest(102, limit), heals);
+    assert_eq!(signed.unwrap().signer, "b");
+    assert_eq!((a.asked(), b.asked()), (1 + 3, 2));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_device_is_not_sent_twice_to_it() {
+    let device = Device::start(Faults {
+        latency_ms: 250,
+        ..Faults::default()
+    })
+    .await;
+    let world = World::healthy(&[signer("a", &[device.address(), device.address()])]).await;
+    world.signer("a").add_latency(Duration::from_millis(400));
+    let others_work = world.turn_at("a").await;
+    // Longer than the queue was expected to last.
+    let others = async {
+        let never = std::future::pending::<()>();
+        let longer = Duration::from_millis(1_000);
+        tokio::time::timeout(longer, never).await.unwrap_err();
+        drop(others_work);
+    };
+    let (signed, ()) = tokio::join!(world.attest(101, PATIENCE), others);
+    signed.unwrap();
+    assert_eq!(device.asked(), 1);
+    assert_eq!(world.attempts.metrics.hedges.get(), 0);
+}
+
+#[tokio::test]
+async fn a_signer_that_is_merely_slower_than_usual_keeps_its_keys() {
+    let slow = Device::start(Faults {
+        latency_ms: 600,
+        ..Faults::default()
+    })
+    .await;
+    let good = Device::start(Faults::default()).await;
+    let signers = [
+        signer("a", &[slow.address()]),
+        signer("b", &[good.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    let key = public_key(Curve::Ed25519).hash();
+    let roster = &world.attempts.roster;
+    roster.signed(world.signer("a"), key, None);
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "b");
+    assert_eq!(roster.active(key).unwrap().name(), "a");
+    assert_eq!(world.attempts.metrics.failovers.get(), 0);
+    until(|| world.counted("a", "late") == 1).await;
+}

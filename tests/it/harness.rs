@@ -8,6 +8,7 @@ pub(crate) mod checker;
 pub(crate) mod cli;
 pub(crate) mod config;
 pub(crate) mod direct;
+pub(crate) mod ground;
 pub(crate) mod homes;
 pub(crate) mod http;
 pub(crate) mod load;

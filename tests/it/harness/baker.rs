@@ -30,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) get: Result<(), String>,
     /// The answer to `POST`, absent if it was not sent.
     pub(crate) post: Option<io::Result<Answer>>,
+    /// Of the last answer, whichever request it was to; absent if that one was not answered.
+    pub(crate) status: Option<u16>,
     /// The signature, verified over the bytes asked for.
     pub(crate) signature: Result<Signature, String>,
     /// From the first byte of `GET` to the last of the answer.
@@ -88,10 +90,12 @@ impl Baker {
     /// The whole sequence of one signature.
     pub(crate) async fn sign(&self, key: &PublicKey, bytes: &[u8]) -> Outcome {
         let begun = Instant::now();
-        let wanted = self.authorized_keys().await;
+        let listed = self.get("/authorized_keys").await;
+        let wanted = authorized_keys(&listed);
         let mut outcome = Outcome {
             get: wanted.as_ref().map(|_| ()).map_err(Clone::clone),
             post: None,
+            status: status(&listed),
             signature: Err("not asked".to_owned()),
             took: Duration::ZERO,
         };
@@ -100,6 +104,7 @@ impl Baker {
                 Ok(query) => {
                     let answer = self.post(key, &query, bytes).await;
                     outcome.signature = signature_of(key, bytes, &answer);
+                    outcome.status = status(&answer);
                     outcome.post = Some(answer);
                 }
                 Err(problem) => outcome.signature = Err(problem),
@@ -107,15 +112,6 @@ impl Baker {
         }
         outcome.took = begun.elapsed();
         outcome
-    }
-
-    async fn authorized_keys(&self) -> Result<AuthorizedKeys, String> {
-        let answer = self.get("/authorized_keys").await;
-        let answer = answer.map_err(|error| error.to_string())?;
-        if answer.status != 200 {
-            return Err(format!("{answer:?}"));
-        }
-        decode_authorized_keys(answer.body.as_bytes()).map_err(|error| error.to_string())
     }
 
     fn query(
@@ -160,6 +156,18 @@ impl Baker {
         let end = format!("{}0\r\n\r\n", chunk(rest));
         http::converse(&self.address, &[&head, &chunk(first), &end]).await
     }
+}
+
+fn status(answer: &io::Result<Answer>) -> Option<u16> {
+    answer.as_ref().ok().map(|answer| answer.status)
+}
+
+fn authorized_keys(answer: &io::Result<Answer>) -> Result<AuthorizedKeys, String> {
+    let answer = answer.as_ref().map_err(ToString::to_string)?;
+    if answer.status != 200 {
+        return Err(format!("{answer:?}"));
+    }
+    decode_authorized_keys(answer.body.as_bytes()).map_err(|error| error.to_string())
 }
 
 fn chunk(text: &str) -> String {

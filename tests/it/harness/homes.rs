@@ -1,10 +1,8 @@
-//! Two signers at two homes with the same keys, each behind its own tunnel, and the proxy where the
-//! tunnels end.
+//! Two homes with the same keys, and the proxy where their tunnels end.
 
 use super::baker::Baker;
 use super::checker;
-use super::config::Config;
-use super::direct::{FLOOR, NAMES};
+use super::ground::{Entrances, Ground};
 use super::proxy::Proxy;
 use super::scene::Scene;
 use super::signer::Signer;
@@ -32,33 +30,15 @@ impl Homes {
 
     /// Signers started with `arguments`, and `settings` in the table of each.
     pub(crate) async fn with(arguments: &[&str], settings: &str, tables: &str) -> Self {
-        let scene = Scene::new();
-        let sshd = Sshd::start(&scene).await;
-        let signers = [
-            Signer::with_keys(&scene, NAMES[0], arguments).await,
-            Signer::with_keys(&scene, NAMES[1], arguments).await,
-        ];
-        let mut tunnels = [
-            Tunnel::tcp(&sshd, "tunnel-a", signers[0].port()),
-            Tunnel::tcp(&sshd, "tunnel-b", signers[1].port()),
-        ];
-        let mut config = Config::new(&scene).table(tables);
-        for ((tunnel, name), priority) in tunnels.iter_mut().zip(NAMES).zip(1..) {
-            tunnel.open().await;
-            config = config.signer(name, priority, settings, &[tunnel.url()]);
-        }
-        let mut proxy = Proxy::new(config.keys(signers[0].keys()));
-        proxy.init(signers[0].keys(), FLOOR).await;
-        proxy.start().await;
-        proxy.until_signers(&NAMES, "up").await;
-        let baker = proxy.baker(signers[0].keys());
+        let ground = Ground::start(Entrances::Ports, arguments).await;
+        let proxy = ground.proxy(settings, tables).await;
         Self {
-            baker,
+            baker: proxy.baker(ground.signers[0].keys()),
             proxy,
-            tunnels,
-            signers,
-            _sshd: sshd,
-            _scene: scene,
+            tunnels: ground.tunnels,
+            signers: ground.signers,
+            _sshd: ground.sshd,
+            _scene: ground.scene,
         }
     }
 

@@ -1,11 +1,12 @@
 //! A steady load in the style of several bakers: requests at a fixed rate, one at a time per key.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use signer_proxy::tezos::PublicKey;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::baker::{Baker, Outcome};
 use super::payload::{Kind, Slot, slot};
@@ -15,6 +16,7 @@ use super::payload::{Kind, Slot, slot};
 pub(crate) struct Load {
     count: usize,
     period: Duration,
+    useful: Option<Duration>,
     issued: watch::Sender<usize>,
 }
 
@@ -24,8 +26,16 @@ impl Load {
         Self {
             count,
             period: Duration::from_secs(1) / rate,
+            useful: None,
             issued: watch::Sender::new(0),
         }
+    }
+
+    /// The same, but nothing is asked for a slot whose turn comes later than `useful` after its time: a
+    /// baker whose chain has gone on has no use for it.
+    pub(crate) const fn useful_for(mut self, useful: Duration) -> Self {
+        self.useful = Some(useful);
+        self
     }
 
     /// Returns when `count` requests have been issued.
@@ -44,18 +54,19 @@ impl Load {
             .iter()
             .map(|key| {
                 let (queue, slots) = mpsc::unbounded_channel();
-                workers.spawn(work(baker.clone(), key.clone(), slots));
+                workers.spawn(work(baker.clone(), key.clone(), slots, self.useful));
                 queue
             })
             .collect();
         let mut ticks = interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         for n in 0..self.count {
-            ticks.tick().await;
+            let due = ticks.tick().await;
             let nth = n / queues.len();
             let kind = Kind::ALL[nth % Kind::ALL.len()];
             let level = floor + 1 + u32::try_from(nth / Kind::ALL.len()).unwrap();
-            queues[n % queues.len()].send(slot(kind, level, 0)).unwrap();
+            let slot = slot(kind, level, 0);
+            queues[n % queues.len()].send((due, slot)).unwrap();
             self.issued.send_replace(n + 1);
         }
         drop(queues);
@@ -68,12 +79,17 @@ impl Load {
 async fn work(
     baker: Baker,
     key: PublicKey,
-    mut slots: mpsc::UnboundedReceiver<Slot>,
-) -> Vec<Outcome> {
+    mut slots: mpsc::UnboundedReceiver<(Instant, Slot)>,
+    useful: Option<Duration>,
+) -> Vec<Option<Outcome>> {
     let mut outcomes = Vec::new();
-    while let Some(slot) = slots.recv().await {
+    while let Some((due, slot)) = slots.recv().await {
+        if useful.is_some_and(|useful| due.elapsed() > useful) {
+            outcomes.push(None);
+            continue;
+        }
         let bytes = slot.bytes(key.curve(), 1);
-        outcomes.push(baker.sign(&key, &bytes).await);
+        outcomes.push(Some(baker.sign(&key, &bytes).await));
     }
     outcomes
 }
@@ -81,48 +97,67 @@ async fn work(
 /// What came of a load.
 #[derive(Debug)]
 pub(crate) struct Report {
-    outcomes: Vec<Outcome>,
+    /// In no order; absent where nothing was asked, because the turn came too late.
+    outcomes: Vec<Option<Outcome>>,
 }
 
 impl Report {
+    fn asked(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().flatten()
+    }
+
+    /// Answers to `GET /authorized_keys`.
+    pub(crate) fn gets(&self) -> usize {
+        self.asked().filter(|one| one.get.is_ok()).count()
+    }
+
+    /// Signatures that are right.
+    pub(crate) fn posts(&self) -> usize {
+        self.asked().filter(|one| one.signature.is_ok()).count()
+    }
+
+    /// The length within which `percent` of those that were asked came to their end, well or not.
+    pub(crate) fn within(&self, percent: usize) -> Duration {
+        let mut took: Vec<_> = self.asked().map(|one| one.took).collect();
+        took.sort_unstable();
+        let rank = (took.len() * percent).div_ceil(100).max(1);
+        took.get(rank - 1).copied().unwrap_or_default()
+    }
+
+    /// What those that got no signature saw, and how many each.
+    pub(crate) fn losses(&self) -> BTreeMap<String, usize> {
+        let mut losses = BTreeMap::new();
+        for one in &self.outcomes {
+            let seen = match one {
+                None => "too late".to_owned(),
+                Some(one) if one.signature.is_ok() => continue,
+                Some(Outcome { status, .. }) => match status {
+                    None => "no answer".to_owned(),
+                    Some(200) => "wrong answer".to_owned(),
+                    Some(status) => status.to_string(),
+                },
+            };
+            *losses.entry(seen).or_default() += 1;
+        }
+        losses
+    }
+
+    /// The first few that got no signature, in full.
+    pub(crate) fn failed(&self) -> Vec<&Outcome> {
+        self.asked()
+            .filter(|one| one.signature.is_err())
+            .take(5)
+            .collect()
+    }
+
     /// Fails unless every `GET` was answered and every signature came and was right.
     pub(crate) fn assert_all(&self, count: usize) {
-        let gets = self.outcomes.iter().filter(|one| one.get.is_ok()).count();
-        let posts = self.outcomes.iter().filter(|one| one.signature.is_ok());
-        let posts = posts.count();
-        let mut took: Vec<_> = self.outcomes.iter().map(|one| one.took).collect();
-        took.sort_unstable();
-        let slowest = took.last();
-        print_row(gets, posts, count, &took);
-        let failed: Vec<_> = self
-            .outcomes
-            .iter()
-            .filter(|one| one.get.is_err() || one.signature.is_err())
-            .take(5)
-            .collect();
         assert_eq!(
-            (gets, posts),
+            (self.gets(), self.posts()),
             (count, count),
-            "of {count}; slowest {slowest:?}; {failed:#?}"
+            "of {count}; slowest {:?}; {:#?}",
+            self.within(100),
+            self.failed()
         );
     }
-}
-
-/// A row of the table in docs/failure-modes.md: `cargo test --test it tunnel:: -- --nocapture`.
-#[expect(clippy::print_stdout, reason = "the table is what this is for")]
-fn print_row(gets: usize, posts: usize, count: usize, sorted: &[Duration]) {
-    let current = std::thread::current();
-    let test = current.name().unwrap_or_default().to_owned();
-    let at = |percent: usize| {
-        let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-        sorted
-            .get(index)
-            .map_or(0.0, |took| took.as_secs_f64() * 1_000.0)
-    };
-    println!(
-        "| `{test}` | {gets}/{count} | {posts}/{count} | {:.0} | {:.0} | {:.0} |",
-        at(50),
-        at(95),
-        at(100)
-    );
 }

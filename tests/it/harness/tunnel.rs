@@ -13,8 +13,9 @@ use super::process::{Order, Process};
 use super::sshd::Sshd;
 use super::wait::until;
 
-/// A tunnel that has not answered by then may have been asked through a session that is frozen.
-const ANSWER: Duration = Duration::from_secs(2);
+/// A tunnel that is silent for so long does not lead anywhere. Longer than the proxy holds metadata, because
+/// a tunnel may lead there.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Where the proxy's side of the tunnel is.
 #[derive(Clone, Debug)]
@@ -75,11 +76,30 @@ impl Tunnel {
         }
     }
 
+    /// Another session for the same entrance; not up yet.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            name: format!("{} again", self.name),
+            entrance: self.entrance.clone(),
+            target: self.target,
+            arguments: self.arguments.clone(),
+            process: None,
+        }
+    }
+
     /// The path as the configuration names it.
     pub(crate) fn url(&self) -> String {
         match &self.entrance {
             Entrance::Port(port) => format!("http://127.0.0.1:{port}"),
             Entrance::Socket(path) => format!("http+unix://{}", path.display()),
+        }
+    }
+
+    /// The path as a server line of HAProxy names it.
+    pub(crate) fn server(&self) -> String {
+        match &self.entrance {
+            Entrance::Port(port) => format!("127.0.0.1:{port}"),
+            Entrance::Socket(path) => format!("unix@{}", path.display()),
         }
     }
 
@@ -97,8 +117,8 @@ impl Tunnel {
                 let mut command = Command::new("ssh");
                 self.process = Some(Process::start(&self.name, command.args(&self.arguments)));
             }
-            let answered = timeout(ANSWER, self.answers()).await;
-            (answered == Ok(true)).then_some(())
+            let answers = timeout(SILENCE, self.answers()).await;
+            answers.unwrap_or(false).then_some(())
         })
         .await;
     }

@@ -9,6 +9,7 @@ pub(crate) mod cli;
 pub(crate) mod config;
 pub(crate) mod direct;
 pub(crate) mod ground;
+pub(crate) mod haproxy;
 pub(crate) mod homes;
 pub(crate) mod http;
 pub(crate) mod load;

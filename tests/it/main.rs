@@ -28,6 +28,7 @@ mod double_sign;
 mod errors;
 mod evidence;
 mod failover;
+mod faults;
 mod foreign;
 mod gray;
 mod kills;

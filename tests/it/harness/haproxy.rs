@@ -1,0 +1,133 @@
+//! A real HAProxy in the place of the proxy, to show what bakers saw before and to measure both alike.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::ground::Ground;
+use super::http;
+use super::ports;
+use super::process::Process;
+use super::wait::until;
+
+const HAPROXY: &str = "/usr/sbin/haproxy";
+
+const MISSING: &str = "these tests need HAProxy: apt-get install haproxy";
+
+/// The settings of a set-up in use, as they were found there.
+const ORIGINAL: &str = "
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 30s
+    timeout server 30s
+backend signers
+    balance first
+    option forwardfor
+    option httpchk GET /authorized_keys
+    http-check expect status 200
+    server a {a} check inter 15000
+    server b {b} check inter 15000
+";
+
+/// The best that was found without sending a request again that may have arrived.
+const TUNED: &str = "
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 30s
+    timeout server 5s
+    timeout check 1s
+    retries 3
+    option redispatch 1
+backend signers
+    balance first
+    option httpchk GET /authorized_keys
+    http-check expect status 200
+    default-server check inter 1s fall 2 rise 1 observe layer7 error-limit 3 on-error mark-down on-marked-down shutdown-sessions
+    server a {a}
+    server b {b}
+";
+
+/// How it is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settings {
+    Original,
+    Tuned,
+}
+
+/// A running HAProxy.
+#[derive(Debug)]
+pub(crate) struct Haproxy {
+    // Named for Drop alone.
+    _process: Process,
+    port: u16,
+    socket: PathBuf,
+}
+
+impl Haproxy {
+    /// Starts it before both tunnels and waits until its checks have found both well.
+    pub(crate) async fn start(ground: &Ground, settings: Settings) -> Self {
+        assert!(Path::new(HAPROXY).exists(), "{MISSING}");
+        let (port, socket) = (ports::free(), ground.scene.socket("haproxy.sock"));
+        let file = ground.scene.file("haproxy.cfg");
+        let [a, b] = &ground.tunnels;
+        let settings = match settings {
+            Settings::Original => ORIGINAL,
+            Settings::Tuned => TUNED,
+        };
+        let settings = settings.replace("{a}", &a.server());
+        let settings = settings.replace("{b}", &b.server());
+        // What the set-ups do not have to agree on: where it listens, and where its state can be seen.
+        let text = format!(
+            "global\n    stats socket {}\n{settings}\nfrontend bakers\n    bind 127.0.0.1:{port}\n    \
+             default_backend signers\n",
+            socket.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut process = Process::start(
+            "haproxy",
+            Command::new(HAPROXY).args(["-db", "-f"]).arg(&file),
+        );
+        until("HAProxy to answer", async || {
+            let ended = process.ended();
+            assert!(ended.is_none(), "HAProxy ended: {:#?}", process.stderr());
+            let answer = http::get(&format!("127.0.0.1:{port}"), "/authorized_keys").await;
+            answer
+                .is_ok_and(|answer| answer.status == 200)
+                .then_some(())
+        })
+        .await;
+        let haproxy = Self {
+            _process: process,
+            port,
+            socket,
+        };
+        // It takes servers for up before it has checked them.
+        until("HAProxy to have checked both", async || {
+            let servers = haproxy.servers().await?;
+            let mut servers = servers.lines().filter(|line| line.starts_with("signers,"));
+            servers
+                .all(|server| server.contains(",UP,") && server.contains(",L7OK,"))
+                .then_some(())
+        })
+        .await;
+        haproxy
+    }
+
+    /// `HOST:PORT` for bakers.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// What it says of its servers, a line for each.
+    async fn servers(&self) -> Option<String> {
+        let mut stream = UnixStream::connect(&self.socket).await.ok()?;
+        stream.write_all(b"show stat signers 4 -1\n").await.ok()?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.ok()?;
+        Some(said)
+    }
+}

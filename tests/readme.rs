@@ -14,13 +14,14 @@
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "docs/configuration.md",
     "docs/decision-log.md",
     "docs/dev-signer.md",
     "docs/failure-modes.md",
+    "docs/faults.md",
     "docs/moving.md",
     "docs/tunnels.md",
 ];

@@ -1,21 +1,25 @@
 //! A reverse tunnel by a real `ssh -N -R`, as a home signer keeps one open.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::http;
 use super::ports;
 use super::process::{Order, Process};
 use super::sshd::Sshd;
-use super::wait::until;
+use super::wait::{lasts, until};
 
 /// A tunnel that is silent for so long does not lead anywhere. Longer than the proxy holds metadata, because
 /// a tunnel may lead there.
 const SILENCE: Duration = Duration::from_secs(3);
+
+/// `RestartSec` of the service in the README.
+const RESTART: Duration = Duration::from_secs(2);
 
 /// Where the proxy's side of the tunnel is.
 #[derive(Clone, Debug)]
@@ -109,18 +113,36 @@ impl Tunnel {
     /// as the loop around it in a home would do.
     pub(crate) async fn open(&mut self) {
         until(&format!("an answer through {}", self.name), async || {
-            let ended = self
-                .process
-                .as_mut()
-                .is_none_or(|ssh| ssh.ended().is_some());
-            if ended {
-                let mut command = Command::new("ssh");
-                self.process = Some(Process::start(&self.name, command.args(&self.arguments)));
+            if self.ended() {
+                self.start();
             }
             let answers = timeout(SILENCE, self.answers()).await;
             answers.unwrap_or(false).then_some(())
         })
         .await;
+    }
+
+    /// Starts ssh again and again, as the service in a home does, and never returns.
+    ///
+    /// It connects to nothing: sshd asks a silent client whether it lives only after a time in which nobody
+    /// has connected to its ports.
+    pub(crate) async fn keep(&mut self) -> Infallible {
+        loop {
+            if self.ended() {
+                self.start();
+            }
+            lasts(Instant::now(), RESTART).await;
+        }
+    }
+
+    fn ended(&mut self) -> bool {
+        let ssh = self.process.as_mut();
+        ssh.is_none_or(|ssh| ssh.ended().is_some())
+    }
+
+    fn start(&mut self) {
+        let mut command = Command::new("ssh");
+        self.process = Some(Process::start(&self.name, command.args(&self.arguments)));
     }
 
     async fn answers(&self) -> bool {

@@ -164,7 +164,7 @@ impl Fault {
             Self::Hung => signer.faults(&json!({"stall": "sign"})).await,
             Self::SshdRestarted => {
                 let gone = Instant::now();
-                sshd.kill();
+                sshd.stop();
                 lasts(gone, SSHD_AWAY).await;
                 sshd.start_again().await;
                 tokio::join!(a.open(), b.open());

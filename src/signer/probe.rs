@@ -5,6 +5,7 @@
 
 mod deep;
 mod judge;
+mod vigil;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use super::health::Observation;
 use judge::{Reply, Seen};
 
 use super::roster::{Path, Roster, Served, Signer};
+use vigil::{Late, Quiet};
 
 /// Carries the instance that sent a probe; a proxy that gets its own back is asked through itself.
 pub const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-signer-proxy-instance");
@@ -33,8 +35,6 @@ pub const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-signer-proxy-
 const HURRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
 /// The longest time that a probe is given before it counts as missed.
 const TIMEOUT_MOST: Duration = Duration::from_secs(2);
-/// The longest time that the answer of a missed probe is waited for.
-const LATE: Duration = Duration::from_secs(4);
 /// In so many ticks a key that the signer denied is asked again.
 const DENIED_EVERY: usize = 8;
 /// How often `/authorized_keys` of a signer is read anew.
@@ -125,11 +125,13 @@ impl Prober {
         let mut turn: usize = 0;
         let mut list_read: Option<(Instant, u64)> = None;
         let mut board = self.roster.board();
-        let mut late = JoinSet::new();
+        let mut late = Late::default();
+        let mut quiet = Quiet::default();
         loop {
             let begun = Instant::now();
             let seen = self.probe(signer, path, turn, &mut late).await;
             let answered = matches!(seen.observation, Some(Observation::Hit));
+            let is_silent = matches!(seen.observation, Some(Observation::Miss(Cause::Silent)));
             self.observe(signer, path, begun, seen.observation);
             let generation = self.list_generation.load(Ordering::Acquire);
             let due = list_read.is_none_or(|(at, read)| {
@@ -139,6 +141,12 @@ impl Prober {
                 list_read = Some((Instant::now(), generation));
             }
             turn = turn.wrapping_add(1);
+            if answered {
+                quiet = Quiet::default();
+            } else if is_silent && vigil::is_due(path) {
+                self.keep_vigil(signer, path, &mut late, &mut quiet).await;
+                continue;
+            }
             if !(answered && self.is_curious(signer)) {
                 let late = (begun, &mut late);
                 self.pause(signer, path, &mut board, late).await;
@@ -174,7 +182,7 @@ impl Prober {
         signer: &Signer,
         path: &Path,
         board: &mut tokio::sync::watch::Receiver<u64>,
-        (begun, late): (Instant, &mut JoinSet<Reply>),
+        (begun, late): (Instant, &mut Late),
     ) {
         let chance = self.roster.chance();
         loop {
@@ -191,9 +199,7 @@ impl Prober {
             let until = begun.checked_add(pause).unwrap_or(begun);
             tokio::select! {
                 biased;
-                Some(Ok(reply)) = late.join_next(), if !late.is_empty() => {
-                    self.take_in_late(signer, path, &reply);
-                }
+                reply = late.next() => self.take_in_late(signer, path, reply.as_ref()),
                 changed = board.changed() => {
                     if changed.is_err() {
                         return;
@@ -205,7 +211,8 @@ impl Prober {
     }
 
     /// An answer to a probe that has counted as missed; that it failed says nothing more.
-    fn take_in_late(&self, signer: &Signer, path: &Path, reply: &Reply) {
+    fn take_in_late(&self, signer: &Signer, path: &Path, reply: Option<&Reply>) {
+        let Some(reply) = reply else { return };
         match self.take_in(signer, path, reply).observation {
             Some(Observation::Miss(_)) | None => {}
             Some(seen @ (Observation::Hit | Observation::Eject(_))) => {
@@ -253,7 +260,7 @@ impl Prober {
         signer: &Arc<Signer>,
         path: &Arc<Path>,
         turn: usize,
-        late: &mut JoinSet<Reply>,
+        late: &mut Late,
     ) -> Seen {
         if let Some(hung) = path.client().hung_for() {
             // Traffic shows the path's health, and the probe would only wait behind it. The signer may be
@@ -265,15 +272,14 @@ impl Prober {
             return Seen::NOTHING;
         }
         let key = self.key_in_turn(signer, turn);
+        let begun = Instant::now();
         let mut exchange = JoinSet::new();
         exchange.spawn(ask(Arc::clone(path), key, self.instance.clone()));
         let asked = async {
             loop {
                 tokio::select! {
                     biased;
-                    Some(Ok(reply)) = late.join_next(), if !late.is_empty() => {
-                        self.take_in_late(signer, path, &reply);
-                    }
+                    reply = late.next() => self.take_in_late(signer, path, reply.as_ref()),
                     answer = exchange.join_next() => return answer,
                 }
             }
@@ -283,8 +289,8 @@ impl Prober {
             Ok(Some(Err(_)) | None) => Seen::NOTHING,
             Err(_) => {
                 // One at a time runs on, if it leaves a connection for the next probe.
-                if late.is_empty() && !path.client().saturated() {
-                    *late = exchange;
+                if !path.client().saturated() {
+                    late.keep(exchange, begun);
                 }
                 Seen::missed(Cause::Silent)
             }
@@ -292,7 +298,7 @@ impl Prober {
     }
 }
 
-/// One exchange of a probe, given up for good after [`LATE`].
+/// One exchange of a probe, without a limit of its own.
 async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue) -> Reply {
     let target = match key {
         Some(key) => format!("/keys/{key}"),
@@ -305,16 +311,11 @@ async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue)
     };
     let begun = Instant::now();
     let gate = Gate::open();
-    let answer = tokio::time::timeout(LATE, path.client().send(&outgoing, &gate)).await;
-    let answer = match answer {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(error.cause),
-        Err(_) => Err(Cause::Silent),
-    };
+    let answer = path.client().send(&outgoing, &gate).await;
     Reply {
         key,
         round_trip: begun.elapsed(),
-        answer,
+        answer: answer.map_err(|error| error.cause),
     }
 }
 

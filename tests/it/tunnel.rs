@@ -273,3 +273,32 @@ async fn metadata_is_answered_and_signatures_wait_when_every_tunnel_is_down_at_t
     outcome.signature();
     homes.assert_clean(2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_session_gives_its_port_up_although_the_proxy_watches_it() {
+    let mut homes = Homes::with(&["--curve", "tz1"], "", "").await;
+    let [tunnel, _] = &mut homes.tunnels;
+    tunnel.stall();
+    let another = tunnel.another();
+    let _stale = std::mem::replace(tunnel, another);
+    homes.proxy.until_signers(&NAMES[..1], "down").await;
+    // The home starts ssh again and again, and nobody but the proxy looks at the port.
+    let back = async {
+        // Longer than anybody waits for a state.
+        while homes.proxy.signer(NAMES[0]).await["state"] != "up" {
+            lasts(Instant::now(), Duration::from_secs(1)).await;
+        }
+    };
+    let given_up = tokio::time::timeout(Duration::from_secs(100), async {
+        tokio::select! {
+            never = tunnel.keep() => match never {},
+            () = back => {}
+        }
+    });
+    given_up.await.unwrap();
+    Load::new(8, RATE)
+        .run(&homes.baker, FLOOR)
+        .await
+        .assert_all(8);
+    homes.assert_clean(8);
+}

@@ -168,7 +168,8 @@ impl Tally {
                 let Some(ready_at) = self.ready_at(signer, path, is_down, budget) else {
                     continue;
                 };
-                if is_down && !desperate {
+                // One that is left alone is tried by the probe that waits on it.
+                if is_down && (!desperate || path.is_left_alone()) {
                     continue;
                 }
                 if ready_at > budget.now {

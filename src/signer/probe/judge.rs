@@ -10,7 +10,7 @@ use super::super::cause::Cause;
 use super::super::client::{Answer, Gate, Outgoing};
 use super::super::health::Observation;
 use super::super::roster::{Path, Served, Signer};
-use super::{INSTANCE_HEADER, Prober};
+use super::{INSTANCE_HEADER, Prober, TIMEOUT_MOST};
 
 /// A list may take longer than a sign of life.
 const LIST_TIME: Duration = Duration::from_secs(2);
@@ -54,7 +54,10 @@ impl Prober {
     pub(super) fn take_in(&self, signer: &Signer, path: &Path, reply: &Reply) -> Seen {
         match &reply.answer {
             Ok(answer) => {
-                path.add_round_trip(reply.round_trip);
+                // What was held up for longer tells of an interruption and not of a distance.
+                if reply.round_trip <= TIMEOUT_MOST {
+                    path.add_round_trip(reply.round_trip);
+                }
                 self.judge(signer, reply.key, answer)
             }
             Err(cause) => Seen::missed(cause.clone()),

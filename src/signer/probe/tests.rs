@@ -257,3 +257,38 @@ async fn probes_hurry_when_a_key_has_no_signer_left_and_only_then() {
         assert!((15..=25).contains(&asked), "{signers:?}: {asked}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_port_is_left_alone_for_longer_and_longer_and_its_end_is_seen_at_once() {
+    let world = World::start(&[(1, 1)], 4).await;
+    world.net.set("a.1", Mode::Swallows);
+    world.until(world.path(0), PathState::Down).await;
+    pause(ms(10)).await;
+    assert!(world.path(0).is_left_alone());
+    let asked = world.net.asked("a.1");
+    pause(ms(60_000)).await;
+    // Nobody connects for so long that sshd asks its client whether it lives.
+    let again = world.net.asked("a.1").checked_sub(asked).unwrap();
+    assert!((3..=5).contains(&again), "{again}");
+    world.net.set("a.1", AT_ONCE);
+    world.net.cut();
+    let took = world.until(world.path(0), PathState::Up).await;
+    // It takes work after the first answer, at once; the second comes with the next tick.
+    assert!(took < ms(600), "{took:?}");
+    assert!(!world.path(0).is_left_alone());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_was_silent_once_and_answers_is_probed_as_ever() {
+    let world = World::start(&[(1, 1)], 4).await;
+    world.net.set("a.1", Mode::Swallows);
+    world.until(world.path(0), PathState::Down).await;
+    world.net.set("a.1", AT_ONCE);
+    world.net.cut();
+    world.until(world.path(0), PathState::Up).await;
+    let asked = world.net.asked("a.1");
+    pause(ms(10_000)).await;
+    let often = world.net.asked("a.1").checked_sub(asked).unwrap();
+    // Two a tick: this network's lists cannot be read, so they are asked for again.
+    assert!((30..=50).contains(&often), "{often}");
+}

@@ -52,6 +52,18 @@ pub struct Path {
     steadiness: Mutex<Steadiness>,
     /// Whether it is down and a probe went unanswered meanwhile.
     is_dead: AtomicBool,
+    /// Whether it is left alone: see [`Path::begin_vigil`].
+    is_left_alone: AtomicBool,
+}
+
+/// A time in which nobody connects over a path; ends when dropped.
+#[derive(Debug)]
+pub(in crate::signer) struct Vigil<'a>(&'a Path);
+
+impl Drop for Vigil<'_> {
+    fn drop(&mut self) {
+        self.0.is_left_alone.store(false, Ordering::Release);
+    }
 }
 
 impl Path {
@@ -75,7 +87,19 @@ impl Path {
                 up_since: Instant::now(),
             }),
             is_dead: AtomicBool::new(false),
+            is_left_alone: AtomicBool::new(false),
         }
+    }
+
+    /// Begins a time in which nobody is to connect over it, because who connects keeps it as it is.
+    pub(in crate::signer) fn begin_vigil(&self) -> Vigil<'_> {
+        self.is_left_alone.store(true, Ordering::Release);
+        Vigil(self)
+    }
+
+    /// Whether nobody is to connect over it now, however desperate; its end is watched for.
+    pub(in crate::signer) fn is_left_alone(&self) -> bool {
+        self.is_left_alone.load(Ordering::Acquire)
     }
 
     /// Its position among the paths of its signer.

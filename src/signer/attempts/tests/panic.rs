@@ -70,3 +70,18 @@ async fn a_path_that_is_down_is_tried_beside_a_hung_device_with_well_paths() {
     assert_eq!(world.attest(101, limit).await.unwrap().signer, "b");
     assert_eq!(good.asked(), 1);
 }
+
+#[tokio::test]
+async fn a_path_that_is_left_alone_is_not_tried_however_desperate() {
+    let device = Device::start(Faults::default()).await;
+    let world = World::healthy(&[signer("a", &[device.address()])]).await;
+    let (signer, path) = (world.signer("a"), &world.signer("a").paths()[0]);
+    let ejected = Observation::Eject(Cause::Silent);
+    world.attempts.roster.observe(signer, path, ejected);
+    let vigil = path.begin_vigil();
+    let limit = Duration::from_millis(300);
+    causes(world.attest(101, limit).await);
+    assert_eq!(device.asked(), 0);
+    drop(vigil);
+    world.attest(102, PATIENCE).await.unwrap();
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::sync::watch;
 
 use crate::settings::SignerUrl;
 use crate::signer::chance::Chance;
@@ -55,7 +56,7 @@ pub(super) struct Shared(pub(super) Arc<Net>);
 
 /// The network; a path is named by the host of its url.
 #[derive(Debug, Default)]
-pub(super) struct Net(Mutex<BTreeMap<String, Far>>);
+pub(super) struct Net(Mutex<BTreeMap<String, Far>>, watch::Sender<u64>);
 
 impl Net {
     /// A path to a signer with this key, which answers at once.
@@ -74,6 +75,11 @@ impl Net {
     /// Takes effect for what is asked from now on; whoever has a connection finds it closed at the next.
     pub(super) fn set(&self, host: &str, mode: Mode) {
         self.0.lock().unwrap().get_mut(host).unwrap().mode = mode;
+    }
+
+    /// Ends the connections over which something was swallowed.
+    pub(super) fn cut(&self) {
+        self.1.send_modify(|cuts| *cuts = cuts.wrapping_add(1));
     }
 
     /// How often somebody asked or knocked in vain.
@@ -124,7 +130,7 @@ impl Connect for Shared {
 
 impl Net {
     async fn serve(&self, host: &str, mut stream: DuplexStream) {
-        let mut head = Vec::new();
+        let (mut head, mut cut) = (Vec::new(), self.1.subscribe());
         while let Ok(byte) = stream.read_u8().await {
             head.push(byte);
             if !head.ends_with(b"\r\n\r\n") {
@@ -138,7 +144,10 @@ impl Net {
                     }
                 }
                 Mode::Refuses => return,
-                Mode::Swallows => return std::future::pending().await,
+                Mode::Swallows => {
+                    cut.changed().await.unwrap();
+                    return;
+                }
             }
             let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
             let target = text.split(' ').nth(1).unwrap();

@@ -108,10 +108,14 @@ pub async fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
 /// the path is no socket, or whatever the system says.
 pub async fn bind_unix(path: &Path, mode: u32) -> io::Result<Bound> {
     refuse_taken(path).await?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut fresh = name.to_os_string();
-    fresh.push(format!(".{}", std::process::id()));
-    let fresh = path.with_file_name(fresh);
+    let fresh = fresh_name(path)?;
+    // Process ids come again, in a container the same at each start: one that was killed before it gave the socket
+    // its name has left this one.
+    refuse_taken(&fresh).await?;
+    match tokio::fs::remove_file(&fresh).await {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let listener = UnixListener::bind(&fresh)?;
     let named = async {
         tokio::fs::set_permissions(&fresh, Permissions::from_mode(mode)).await?;
@@ -133,6 +137,14 @@ pub async fn bind_unix(path: &Path, mode: u32) -> io::Result<Bound> {
             Err(error)
         }
     }
+}
+
+/// The name that a socket has until its mode is set.
+fn fresh_name(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut fresh = name.to_os_string();
+    fresh.push(format!(".{}", std::process::id()));
+    Ok(path.with_file_name(fresh))
 }
 
 async fn refuse_taken(path: &Path) -> io::Result<()> {
@@ -211,6 +223,17 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let _bound = bind_unix(&path, 0o600).await.unwrap();
         assert!(UnixStream::connect(&path).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_of_the_same_id_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let left = fresh_name(&path).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
+        let _bound = bind_unix(&path, 0o600).await.unwrap();
+        assert!(UnixStream::connect(&path).await.is_ok());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[tokio::test]

@@ -16,15 +16,48 @@ async fn two_bad(more: &[&Device]) -> (Device, Device, World) {
     }
     let world = World::healthy(&signers).await;
     assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "a");
-    a.running.set_faults(Faults {
-        sign_then_reset: true,
-        ..Faults::default()
-    });
+    keep_connections(&world).await;
+    a.running.set_faults(resets());
     b.running.set_faults(Faults {
         garbage: true,
         ..Faults::default()
     });
     (devices.0, devices.1, world)
+}
+
+fn resets() -> Faults {
+    Faults {
+        sign_then_reset: true,
+        ..Faults::default()
+    }
+}
+
+/// Leaves a connection open on each path, as probes do.
+async fn keep_connections(world: &World) {
+    for (_, path) in world.attempts.roster.paths() {
+        let outgoing = crate::signer::Outgoing::get("/authorized_keys".to_owned());
+        let gate = crate::signer::Gate::open();
+        path.client().send(&outgoing, &gate).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn with_four_signers_and_three_that_lose_everything_the_fourth_is_asked_still() {
+    let mut devices = Vec::new();
+    for _ in 0..3 {
+        devices.push(Device::start(resets()).await);
+    }
+    devices.push(Device::start(Faults::default()).await);
+    let signers: Vec<_> = ["a", "b", "c", "d"]
+        .iter()
+        .zip(&devices)
+        .map(|(name, device)| signer(name, &[device.address(), device.address()]))
+        .collect();
+    let world = World::healthy(&signers).await;
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "d");
+    let asked: Vec<_> = devices.iter().map(Device::asked).collect();
+    // The first is tried over both its paths, and no more are left than one for each.
+    assert_eq!(asked, [2, 2, 1, 1]);
 }
 
 #[tokio::test]

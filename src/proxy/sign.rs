@@ -171,13 +171,7 @@ async fn admit(
         payload,
         asked: asked.clone(),
     };
-    let unproven = match work.payload {
-        Payload::Consensus(_) => None,
-        Payload::Other { .. } => Some(proxy.room.for_unproven()?),
-    };
-    // Both may wait, so both come before authentication: nothing may change between it and the claim.
-    let public_key = learn::public_key(proxy, &work).await?;
-    learn::demand(proxy, &work).await?;
+    let public_key = learn_all(proxy, &work).await?;
     let request = &work.request;
     let passed_on = auth::verify(
         proxy,
@@ -185,12 +179,35 @@ async fn admit(
         &request.bytes,
         request.authentication.as_ref(),
     )?;
-    drop(unproven);
     Ok(Admitted {
         work,
         public_key,
         passed_on,
     })
+}
+
+/// Learns what must be known before authentication. What has to wait for it takes a place, if it is not consensus.
+async fn learn_all(proxy: &Proxy, work: &Work) -> Result<PublicKey, ProxyError> {
+    let learnt = async {
+        // Both may wait, so both come before authentication: nothing may change between it and the claim.
+        let public_key = learn::public_key(proxy, work).await?;
+        learn::demand(proxy, work).await?;
+        Ok::<_, ProxyError>(public_key)
+    };
+    tokio::pin!(learnt);
+    let at_once = tokio::select! {
+        biased;
+        learnt = &mut learnt => Some(learnt?),
+        () = std::future::ready(()) => None,
+    };
+    match (at_once, &work.payload) {
+        (Some(public_key), _) => Ok(public_key),
+        (None, Payload::Consensus(_)) => learnt.await,
+        (None, Payload::Other { .. }) => {
+            let _place = proxy.room.for_unproven()?;
+            learnt.await
+        }
+    }
 }
 
 async fn sign_admitted(proxy: &Arc<Proxy>, admitted: Admitted) -> Result<Record, ProxyError> {

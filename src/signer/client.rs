@@ -25,7 +25,7 @@ use crate::task::Tasks;
 
 use super::cause::Cause;
 use connect::Connect;
-pub use gate::Gate;
+pub use gate::{Allowance, Gate};
 
 /// The largest answer that is read from a signer; an ML-DSA public key is under 4 KiB.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -235,6 +235,12 @@ impl Client {
         answer.map_err(|error| after(lost, error))
     }
 
+    /// How many of its connections nobody uses.
+    #[must_use]
+    pub fn free_connections(&self) -> usize {
+        self.slots.available_permits()
+    }
+
     /// A free slot for a probe, or none if traffic uses them all.
     #[must_use]
     pub fn spare(&self) -> Option<OwnedSemaphorePermit> {
@@ -376,10 +382,9 @@ async fn read_whole(
 }
 
 /// The failure of a request that was sent before and `lost`: that the second time no byte left takes nothing back.
+/// What nobody wanted to be sent again says nothing of the path: it may merely have closed an idle connection.
 fn after(lost: Option<SendError>, error: SendError) -> SendError {
     match lost {
-        // Not the path's failure, so it does not hide the one that was.
-        Some(lost) if error.cause == Cause::TooLate => lost,
         Some(lost) => SendError {
             class: lost.class,
             ..error

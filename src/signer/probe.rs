@@ -131,6 +131,7 @@ impl Prober {
             let begun = Instant::now();
             let seen = self.probe(signer, path, turn, &mut late).await;
             let answered = matches!(seen.observation, Some(Observation::Hit));
+            let said = seen.observation.is_some();
             let is_silent = matches!(seen.observation, Some(Observation::Miss(Cause::Silent)));
             self.observe(signer, path, begun, seen.observation);
             let generation = self.list_generation.load(Ordering::Acquire);
@@ -141,11 +142,16 @@ impl Prober {
                 list_read = Some((Instant::now(), generation));
             }
             turn = turn.wrapping_add(1);
-            if answered {
-                quiet = Quiet::default();
-            } else if is_silent && vigil::is_due(path) {
+            if is_silent && vigil::is_due(path) && late.is_accepted() {
                 self.keep_vigil(signer, path, &mut late, &mut quiet).await;
                 continue;
+            }
+            if said && !is_silent {
+                quiet = Quiet::default();
+            }
+            // It would keep the next probe and signatures from their connection.
+            if path.client().saturated() {
+                late.give_up();
             }
             if !(answered && self.is_curious(signer)) {
                 let late = (begun, &mut late);
@@ -272,9 +278,10 @@ impl Prober {
             return Seen::NOTHING;
         }
         let key = self.key_in_turn(signer, turn);
-        let begun = Instant::now();
+        let (begun, gate) = (Instant::now(), Gate::open());
         let mut exchange = JoinSet::new();
-        exchange.spawn(ask(Arc::clone(path), key, self.instance.clone()));
+        let asking = ask(Arc::clone(path), key, self.instance.clone(), gate.clone());
+        exchange.spawn(asking);
         let asked = async {
             loop {
                 tokio::select! {
@@ -288,10 +295,7 @@ impl Prober {
             Ok(Some(Ok(reply))) => self.take_in(signer, path, &reply),
             Ok(Some(Err(_)) | None) => Seen::NOTHING,
             Err(_) => {
-                // One at a time runs on, if it leaves a connection for the next probe.
-                if !path.client().saturated() {
-                    late.keep(exchange, begun);
-                }
+                late.keep(exchange, begun, gate);
                 Seen::missed(Cause::Silent)
             }
         }
@@ -299,7 +303,12 @@ impl Prober {
 }
 
 /// One exchange of a probe, without a limit of its own.
-async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue) -> Reply {
+async fn ask(
+    path: Arc<Path>,
+    key: Option<PublicKeyHash>,
+    instance: HeaderValue,
+    gate: Gate,
+) -> Reply {
     let target = match key {
         Some(key) => format!("/keys/{key}"),
         None => "/authorized_keys".to_owned(),
@@ -310,7 +319,6 @@ async fn ask(path: Arc<Path>, key: Option<PublicKeyHash>, instance: HeaderValue)
         ..Outgoing::get(target)
     };
     let begun = Instant::now();
-    let gate = Gate::open();
     let answer = path.client().send(&outgoing, &gate).await;
     Reply {
         key,

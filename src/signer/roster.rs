@@ -30,7 +30,7 @@ use super::cause::Cause;
 use super::chance::Chance;
 use super::health::{Observation, PathState, SignerState};
 use super::outside::Outside;
-use super::selection::{self, Timing};
+use super::selection::{self, HOLD_DOWN, Timing};
 
 pub use super::selection::Served;
 use redundancy::Redundancy;
@@ -54,6 +54,8 @@ pub struct DrainError {
 struct Active {
     signer: usize,
     last: Option<Position>,
+    /// Since when it is this signer.
+    since: Instant,
 }
 
 /// All signers. Shared by all requests and probes.
@@ -203,9 +205,13 @@ impl Roster {
         signer.forgive();
         self.refresh(signer);
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = active
+            .get(&key)
+            .filter(|before| before.signer == signer.index());
         let now = Active {
             signer: signer.index(),
             last: position,
+            since: same.map_or_else(Instant::now, |same| same.since),
         };
         let before = active
             .insert(key, now)
@@ -268,6 +274,9 @@ impl Roster {
             .copied();
         let timing = match active.and_then(|active| active.last) {
             Some(last) if Some(last) == position => Timing::WithinRound,
+            Some(_) | None if active.is_some_and(|active| took_over_lately(active, now)) => {
+                Timing::TooSoon
+            }
             Some(_) | None => Timing::BetweenRounds,
         };
         selection::order(&views, active.map(|active| active.signer), timing)
@@ -367,6 +376,10 @@ impl Roster {
         self.board
             .send_modify(|version| *version = version.wrapping_add(1));
     }
+}
+
+fn took_over_lately(active: Active, now: Instant) -> bool {
+    now.saturating_duration_since(active.since) < HOLD_DOWN
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ impl Prober {
 async fn ask(signer: &Signer, key: PublicKeyHash) -> Said {
     let outgoing = Outgoing::get(format!("/keys/{key}"));
     for path in signer.paths_in_order() {
-        if !has_room(path.client()) {
+        if path.is_left_alone() || !has_room(path.client()) {
             continue;
         }
         // A silent path must not hide the next one; the caller bounds the whole.

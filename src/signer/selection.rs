@@ -53,6 +53,8 @@ pub(super) struct View {
 pub(super) enum Timing {
     /// Another payload of the same round was signed already: do not switch back now.
     WithinRound,
+    /// A new round, and the active signer took over a moment ago: do not switch back yet.
+    TooSoon,
     /// A new round.
     BetweenRounds,
 }
@@ -92,7 +94,7 @@ pub(super) fn order(views: &[View], active: Option<usize>, timing: Timing) -> Ve
     let stays = active.state == SignerState::Up
         && active.served != Served::Denied
         && (best.priority >= active.priority
-            || timing == Timing::WithinRound
+            || timing != Timing::BetweenRounds
             || best.good_for < best.hold_down);
     if stays {
         usable.sort_by_key(|view| view.index != active.index);

@@ -15,6 +15,7 @@ use super::exchange::{Blame, Failure};
 use super::operation::Operation;
 use super::running::{Part, Running};
 use super::tally::reached;
+use super::timing;
 
 impl Operation<'_> {
     /// Takes the end of an attempt in; `Some` when it gave the signature.
@@ -64,7 +65,7 @@ impl Operation<'_> {
     /// another path may be silent for ever. The signer is asked no more, so nothing else is to leave either.
     fn free_device(&mut self, signer: &Arc<Signer>) {
         self.alive
-            .retain(|_, running| !(Arc::ptr_eq(&running.signer, signer) && running.withdraw()));
+            .retain(|_, running| !(Arc::ptr_eq(&running.signer, signer) && running.close()));
         if let Some(turn) = self.turns.remove(&signer.index()) {
             turn.free();
         }
@@ -73,10 +74,12 @@ impl Operation<'_> {
     fn signed(&mut self, running: &Running) {
         let roster = &self.attempts.roster;
         roster.observe(&running.signer, &running.path, Observation::Hit);
+        // One that is usually too slow to be left alone is no busy one.
         let is_slower = |other: &Running| {
             other.begun < running.begun
                 && !Arc::ptr_eq(&other.signer, &running.signer)
                 && other.is_well()
+                && other.signer.usual_latency() < timing::DELAY_MOST
         };
         let takes_over = match running.part {
             Part::Attempt => !self.alive.values().any(is_slower),

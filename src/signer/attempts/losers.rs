@@ -123,7 +123,9 @@ impl Losers {
                 running.turn.abandon();
                 self.alive.insert(id, running);
             } else {
-                self.metrics.unreleased_signatures.inc();
+                if running.gate.is_sent() {
+                    self.metrics.unreleased_signatures.inc();
+                }
                 running.cut();
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::guard::{Permit, Scope, Slot};
 use crate::tezos::{ConsensusKind, Digest, Position, PublicKeyHash, Signature};
 
+use super::super::client::Allowance;
 use super::super::queue::Place;
 use super::super::roster::{Signer, Turn};
 use super::exchange::{Exchange, Failure};
@@ -51,6 +52,8 @@ pub(super) struct Operation<'a> {
     /// Told when an attempt has its turn.
     pub(super) turned: Arc<Notify>,
     pub(super) tally: Tally,
+    /// What may leave of it at all, whichever of those that wait comes first.
+    pub(super) allowance: Allowance,
     /// What earlier operations over the same bytes have spent.
     pub(super) before: Option<Spent>,
     pub(super) known: Known,
@@ -87,6 +90,9 @@ impl<'a> Operation<'a> {
             kind,
             Some(ConsensusKind::Block | ConsensusKind::LegacyBlock)
         );
+        let before = slot.and_then(|slot| attempts.spent.before(&slot));
+        // Who asks again when all is spent gets one, over a path that has come back.
+        let left = MAX_FORWARDS.saturating_sub(before.map_or(0, |before| before.sends));
         let exchange = Exchange::new(permit.key(), permit.scheme(), slot.is_some(), ask);
         Self {
             attempts,
@@ -105,7 +111,8 @@ impl<'a> Operation<'a> {
             turns: BTreeMap::new(),
             turned: Arc::default(),
             tally: Tally::default(),
-            before: slot.and_then(|slot| attempts.spent.before(&slot)),
+            allowance: Allowance::new(left.max(1)),
+            before,
             known: Known::new(permit.claimed_before().is_some()),
             full: BTreeSet::new(),
             tripwire: Tripwire::new(permit, Arc::clone(&attempts.lookout)),

@@ -41,10 +41,8 @@ pub(super) struct Running {
     pub(super) part: Part,
     task: AbortHandle,
     pub(super) begun: Instant,
-    /// From then on a path that has come back meanwhile shows that it was swallowed.
-    pub(super) overdue: Instant,
-    /// From then on a path that merely answers others shows it.
-    lost: Instant,
+    /// How long it is left alone, its place in the queue included.
+    delay: Duration,
     /// When it is expected to be answered, if it has to wait for its turn.
     pub(super) queued_until: Option<Instant>,
     /// How long it is left alone once it has its turn.
@@ -53,6 +51,7 @@ pub(super) struct Running {
     pub(super) abandoned: Option<Instant>,
     path_at_start: PathState,
     signer_at_start: SignerState,
+    revivals_at_start: u64,
 }
 
 /// What an attempt is made with.
@@ -69,13 +68,10 @@ pub(super) struct Start {
 impl Running {
     /// An attempt that begins now in `task`; its answer is expected within `delay`.
     pub(super) fn new(start: Start, task: AbortHandle, now: Instant, delay: Duration) -> Self {
-        let after = |times: u32, least: Duration| {
-            now.checked_add(delay.saturating_mul(times).max(least))
-                .unwrap_or(now)
-        };
         Self {
             path_at_start: start.path.state(),
-            signer_at_start: start.signer.state(),
+            signer_at_start: start.signer.health(),
+            revivals_at_start: start.path.revivals(),
             alone: timing::delay(start.signer.usual_latency(), Duration::ZERO),
             signer: start.signer,
             path: start.path,
@@ -84,8 +80,7 @@ impl Running {
             part: start.part,
             task,
             begun: now,
-            overdue: after(2, OVERDUE),
-            lost: after(4, LOST),
+            delay,
             queued_until: start.queued_until,
             abandoned: None,
         }
@@ -121,15 +116,37 @@ impl Running {
 
     /// When the signer's silence means something.
     pub(super) fn patience_ends(&self) -> Instant {
-        self.begun
-            .checked_add(self.signer.patience())
-            .unwrap_or(self.begun)
+        self.after(self.signer.patience())
+    }
+
+    /// From then on a path that missed something and answered since shows that it was swallowed.
+    pub(super) fn overdue(&self) -> Instant {
+        self.after(self.expected().saturating_mul(2).max(OVERDUE))
+    }
+
+    /// From then on a path that merely answers others shows it.
+    fn lost(&self) -> Instant {
+        self.after(self.expected().saturating_mul(4).max(LOST))
+    }
+
+    /// How long it is to take from [`Self::after`] on.
+    fn expected(&self) -> Duration {
+        if self.turn.is_awaited() {
+            self.delay
+        } else {
+            self.alone
+        }
+    }
+
+    /// So long after it had its turn, because waiting in a queue is no silence; after it began if it has none yet.
+    fn after(&self, length: Duration) -> Instant {
+        let from = self.turn.came_at().unwrap_or(self.begun).max(self.begun);
+        from.checked_add(length).unwrap_or(from)
     }
 
     /// When it has been left alone for long enough; nothing while it waits for its turn.
     pub(super) fn alone_until(&self) -> Option<Instant> {
-        let from = self.turn.came_at()?.max(self.begun);
-        from.checked_add(self.alone)
+        (!self.turn.is_awaited()).then(|| self.after(self.alone))
     }
 
     /// Whether its path went down since it began; one that was down then was chosen all the same.
@@ -139,17 +156,19 @@ impl Running {
 
     /// Whether path and signer are no worse than when it began.
     pub(super) fn is_well(&self) -> bool {
-        let (path, signer) = (self.path.state(), self.signer.state());
+        // A drain says nothing of health.
+        let (path, signer) = (self.path.state(), self.signer.health());
         path <= self.path_at_start && signer.rank() <= self.signer_at_start.rank()
     }
 
-    /// Whether its request went down with a session: the path has come back since, or answers others
-    /// while this one is out of all proportion. The latter is no proof, so a device that does not repeat
+    /// Whether its request went down with a session: the path was out and is back, or missed something and
+    /// answers, or answers others while this one is out of all proportion. The latter is no proof, so a device that does not repeat
     /// itself is left alone.
     pub(super) fn was_swallowed(&self, now: Instant) -> bool {
         let repeats = self.signer.settings().repeat != Repeat::Refuse;
-        (now >= self.overdue && self.path.recovered_since(self.begun))
-            || (now >= self.lost && repeats && self.path.answered_since(self.begun))
+        self.path.revivals() != self.revivals_at_start
+            || (now >= self.overdue() && self.path.recovered_since(self.begun))
+            || (now >= self.lost() && repeats && self.path.answered_since(self.begun))
     }
 }
 

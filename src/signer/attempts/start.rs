@@ -50,10 +50,10 @@ impl Operation<'_> {
         let budget = Budget::new(now, self.deadline, left).panicking(no_other);
         let (signer, path) = match self.tally.next(&candidates, busy, desperate, &budget) {
             Next::Nothing => return self.overdue_at(now).unwrap_or(far),
-            Next::NotBefore(at) => return at,
+            Next::NotBefore(at) => return self.overdue_at(now).map_or(at, |first| first.min(at)),
             Next::Ready(signer, path) => (signer, path),
         };
-        let (due, part) = self.due(&signer, now);
+        let (due, part) = self.due(&signer, &path, now);
         if due > now {
             return due;
         }
@@ -96,7 +96,8 @@ impl Operation<'_> {
         all
     }
 
-    /// Whether `signer` may be asked once more: each of the others that has not been asked is left a request.
+    /// Whether `signer` may be asked once more: each of the others that has not been asked is left a request, and
+    /// those that are down one together.
     fn is_affordable(&self, signer: &Signer, candidates: &[Arc<Signer>]) -> bool {
         if !self.was_asked(signer) {
             return true;
@@ -106,7 +107,11 @@ impl Operation<'_> {
                 && !self.was_asked(other)
                 && !self.tally.is_refused(other)
         };
-        let owed = candidates.iter().filter(is_owed).count();
+        let (down, up): (Vec<_>, Vec<_>) = candidates
+            .iter()
+            .filter(is_owed)
+            .partition(|other| all_down(other));
+        let owed = up.len().saturating_add(down.len().min(1));
         self.spent().saturating_add(owed) < MAX_FORWARDS
     }
 
@@ -138,7 +143,7 @@ impl Operation<'_> {
 
     /// When to see whether an overdue attempt was swallowed.
     fn overdue_at(&self, now: Instant) -> Option<Instant> {
-        let first = self.alive.values().map(|running| running.overdue).min()?;
+        let first = self.alive.values().map(Running::overdue).min()?;
         // Answers to others are no change of state: look now and then.
         Some(if first > now {
             first
@@ -150,13 +155,18 @@ impl Operation<'_> {
     /// When an attempt at `signer` may start: at once if nothing is alive, or only on paths that have been
     /// found unwell since, or only in a queue beyond the deadline; else after the delay of the newest
     /// attempt.
-    fn due(&self, signer: &Arc<Signer>, now: Instant) -> (Instant, Part) {
+    fn due(&self, signer: &Arc<Signer>, path: &Path, now: Instant) -> (Instant, Part) {
         if self.alive.is_empty() {
             return (now, Part::Attempt);
         }
         let sent = self.alive.values().any(|running| running.gate.is_sent());
         let patient = self.block_delay && sent;
-        if !patient && !self.alive.values().any(Running::is_well) {
+        // What was tried on a path that is down, for want of a better one, keeps nobody from one that has come back.
+        let is_better = path.state() != PathState::Down;
+        let is_hope = |running: &Running| {
+            running.is_well() && !(is_better && running.path.state() == PathState::Down)
+        };
+        if !patient && !self.alive.values().any(is_hope) {
             return (now, Part::Attempt);
         }
         let of_signer = |running: &Running| Arc::ptr_eq(&running.signer, signer);
@@ -168,7 +178,7 @@ impl Operation<'_> {
         let companion = Companion {
             after_delay: self.next_start,
             first_begun: self.alive.values().map(|running| running.begun).min(),
-            block_delay: another && self.block_delay,
+            block_delay: another && patient,
             deadline: self.deadline,
             usual: signer.usual_latency(),
         };
@@ -192,7 +202,7 @@ impl Operation<'_> {
         });
         let start = Start {
             turn: turn.clone(),
-            gate: Gate::until(self.deadline),
+            gate: Gate::within(&self.allowance, self.deadline),
             part,
             queued_until: now.checked_add(answered_in).filter(|_| turns > 0),
             signer,
@@ -211,7 +221,7 @@ impl Operation<'_> {
         );
         start.turn.used_by(&start.gate);
         // A signer that lost a request over a fresh connection is not sent two at a time any more.
-        let again = self.tally.forwards_to(&start.signer) == 0;
+        let again = !self.was_asked(&start.signer);
         let (exchange, turned) = (Arc::clone(&self.exchange), Arc::clone(&self.turned));
         let (signer, path) = (Arc::clone(&start.signer), Arc::clone(&start.path));
         let (turn, gate) = (start.turn.clone(), start.gate.clone());

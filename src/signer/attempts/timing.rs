@@ -13,7 +13,7 @@ use super::super::latency::FLOOR;
 /// signature over the same block may come to exist, which is safe but not wanted.
 const BLOCK_SIGNER_DELAY: Duration = Duration::from_millis(1_500);
 /// No attempt is left alone for longer.
-const DELAY_MOST: Duration = Duration::from_secs(2);
+pub(super) const DELAY_MOST: Duration = Duration::from_secs(2);
 /// What a companion has before the deadline besides the usual time of its signer.
 const SPARE: Duration = Duration::from_millis(50);
 

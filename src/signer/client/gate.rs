@@ -5,7 +5,7 @@
 //! that has passed may pass again, over a fresh connection, until somebody closes the gate behind it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 use tokio::time::Instant;
 
@@ -23,6 +23,31 @@ struct Inside {
     /// [`CLOSED`] and [`SENDS`] in one word, so that nothing comes between them.
     state: AtomicU16,
     not_after: Option<Instant>,
+    allowance: Option<Allowance>,
+}
+
+/// How many requests may pass the gates that share it; clones are the same allowance.
+#[derive(Clone, Debug)]
+pub struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    /// One for so many requests.
+    #[must_use]
+    pub fn new(requests: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(requests)))
+    }
+
+    fn take(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        let taken = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        taken.is_ok()
+    }
+
+    fn give_back(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl Gate {
@@ -37,6 +62,16 @@ impl Gate {
     pub fn until(not_after: Instant) -> Self {
         Self(Arc::new(Inside {
             not_after: Some(not_after),
+            ..Inside::default()
+        }))
+    }
+
+    /// One that lets nothing pass after `not_after`, nor more than it shares with others.
+    #[must_use]
+    pub fn within(allowance: &Allowance, not_after: Instant) -> Self {
+        Self(Arc::new(Inside {
+            not_after: Some(not_after),
+            allowance: Some(allowance.clone()),
             ..Inside::default()
         }))
     }
@@ -74,8 +109,8 @@ impl Gate {
         before.is_some_and(|state| state & SENDS == 0)
     }
 
-    /// Passes it, for each time that the request is about to leave. False if it is closed or its time
-    /// is over: then no byte may leave.
+    /// Passes it, for each time that the request is about to leave. False if it is closed, its time is over, or
+    /// others have used up what it shares with them: then no byte may leave.
     #[must_use]
     pub(super) fn enter(&self) -> bool {
         let in_time = self
@@ -87,13 +122,23 @@ impl Gate {
             SENDS => Some(SENDS),
             fewer => Some(fewer.saturating_add(1)),
         };
-        in_time && self.update(more).is_some()
+        if !in_time || !self.0.allowance.as_ref().is_none_or(Allowance::take) {
+            return false;
+        }
+        let passed = self.update(more).is_some();
+        if !passed && let Some(allowance) = &self.0.allowance {
+            allowance.give_back();
+        }
+        passed
     }
 
     /// The request passed, but its connection was gone and no byte was written.
     pub(super) fn nothing_left(&self) {
         let less = |state: u16| (state & SENDS > 0).then(|| state.saturating_sub(1));
         let taken = self.update(less);
+        if let Some(allowance) = &self.0.allowance {
+            allowance.give_back();
+        }
         debug_assert!(taken.is_some(), "only what has passed can come back");
     }
 
@@ -157,6 +202,25 @@ mod tests {
         assert_eq!((gate.is_sent(), gate.sends()), (false, 0));
         assert!(gate.withdraw());
         assert!(!gate.enter());
+    }
+
+    #[test]
+    fn gates_that_share_an_allowance_let_no_more_pass_than_it_has() {
+        let allowance = Allowance::new(2);
+        let soon = Instant::now().checked_add(Duration::from_secs(60)).unwrap();
+        let gates = [(); 3].map(|()| Gate::within(&allowance, soon));
+        assert!(gates[0].enter());
+        assert!(gates[1].enter());
+        assert!(!gates[2].enter());
+        assert!(!gates[2].is_sent());
+        gates[1].nothing_left();
+        assert!(gates[2].enter());
+        assert!(!gates[0].enter());
+        // A closed gate takes nothing of it.
+        gates[2].nothing_left();
+        assert!(gates[2].close());
+        assert!(!gates[2].enter());
+        assert!(gates[1].enter());
     }
 
     #[test]

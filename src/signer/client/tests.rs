@@ -128,7 +128,7 @@ async fn what_was_lost_with_a_kept_connection_is_not_sent_again_once_nobody_want
         assert!(!gate.close());
         drop(stream);
     });
-    assert_eq!(sent.unwrap().unwrap_err(), maybe_sent(Cause::Closed));
+    assert_eq!(sent.unwrap().unwrap_err(), maybe_sent(Cause::TooLate));
     let mut received = Vec::new();
     let mut second = streams.recv().await.unwrap();
     second.read_to_end(&mut received).await.unwrap();

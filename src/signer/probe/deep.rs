@@ -21,6 +21,8 @@ use super::{Prober, between};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// When the device is busy or out of reach, the next look is due after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A signature that begins meanwhile is noticed within this.
+const GIVE_WAY: Duration = Duration::from_millis(20);
 /// What stands for a key.
 const KEY: &str = "{key}";
 
@@ -50,7 +52,9 @@ impl Prober {
     fn deep_target(&self, signer: &Signer, path: &str, turn: usize) -> Option<String> {
         let is_busy = signer.under_way() > 0 || !signer.queue().is_idle();
         let best = *signer.paths_in_order().first()?;
-        if is_busy || best.state() != PathState::Up || best.client().saturated() {
+        // One is left for signatures and probes.
+        let has_room = best.client().free_connections() >= 2;
+        if is_busy || best.state() != PathState::Up || !has_room {
             return None;
         }
         if !path.contains(KEY) {
@@ -63,12 +67,25 @@ impl Prober {
     }
 }
 
+/// Resolves soon after a signature has begun.
+async fn signing(signer: &Signer) {
+    while signer.under_way() == 0 {
+        tokio::time::sleep(GIVE_WAY).await;
+    }
+}
+
 /// Asks once; nothing if what came says more of the path than of the device.
 async fn ask(signer: &Signer, target: String) -> Option<Result<(), Cause>> {
     let best = *signer.paths_in_order().first()?;
     let (outgoing, gate) = (Outgoing::get(target), Gate::open());
     let begun = Instant::now();
-    let answer = tokio::time::timeout(TIMEOUT, best.client().send(&outgoing, &gate)).await;
+    let asked = tokio::time::timeout(TIMEOUT, best.client().send(&outgoing, &gate));
+    let answer = tokio::select! {
+        biased;
+        answer = asked => answer,
+        // The connection ends, and with it whatever the far side does for it.
+        () = signing(signer) => return None,
+    };
     match answer {
         Ok(Ok(answer)) if answer.status.is_success() => Some(Ok(())),
         Ok(Ok(answer)) => {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::settings::SignerUrl;
 
 use super::super::cause::Cause;
+use super::super::client::Gate;
 use super::super::health::PathState;
 use super::super::roster::{Path, Signer};
 use super::judge::Reply;
@@ -30,15 +31,24 @@ const QUIET_MOST: Duration = Duration::from_secs(64);
 pub(super) struct Late {
     exchange: JoinSet<Reply>,
     begun: Option<Instant>,
+    gate: Gate,
 }
 
 impl Late {
     /// Waits for this one, unless there is another already.
-    pub(super) fn keep(&mut self, exchange: JoinSet<Reply>, begun: Instant) {
+    pub(super) fn keep(&mut self, exchange: JoinSet<Reply>, begun: Instant, gate: Gate) {
         if self.exchange.is_empty() {
-            self.exchange = exchange;
-            self.begun = Some(begun);
+            *self = Self {
+                exchange,
+                begun: Some(begun),
+                gate,
+            };
         }
+    }
+
+    /// Whether there is one, over a connection that was accepted: its end will show.
+    pub(super) fn is_accepted(&self) -> bool {
+        !self.exchange.is_empty() && self.gate.is_sent()
     }
 
     /// Its reply, or nothing when it is given up; never resolves while there is none. Cancel-safe.
@@ -58,7 +68,7 @@ impl Late {
     }
 
     /// Closes its connection.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         *self = Self::default();
     }
 }

@@ -135,7 +135,7 @@ impl Signer {
     }
 
     /// What its paths and its signatures say, whether or not it is drained.
-    pub(super) fn health(&self) -> SignerState {
+    pub(in crate::signer) fn health(&self) -> SignerState {
         lock(&self.standing).health()
     }
 

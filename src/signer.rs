@@ -8,6 +8,7 @@
 //! [`crate::guard::Permit`].
 
 pub mod attempts;
+mod board;
 mod cause;
 mod chance;
 mod claimed;
@@ -23,6 +24,7 @@ mod seek;
 mod selection;
 
 pub use attempts::{Ask, AttemptError, Attempts, Lookout, Sighting, Signed};
+pub use board::Reader;
 pub use cause::Cause;
 pub use client::{Answer, FailureClass, Gate, Outgoing, SendError};
 pub use health::{PathHealth, PathState, SignerState, Transition};

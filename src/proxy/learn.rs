@@ -51,7 +51,7 @@ pub(super) async fn demand(proxy: &Proxy, work: &Work) -> Result<(), ProxyError>
     };
     let mut board = proxy.roster.board();
     loop {
-        board.borrow_and_update();
+        board.catch_up();
         let mut signers = proxy.roster.signers().iter();
         if signers.any(|signer| signer.has_spoken() && can_have_it(signer)) {
             return Ok(());

@@ -27,7 +27,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::guard::{Permit, Stream};
@@ -35,6 +34,7 @@ use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::tezos::{Position, PublicKey, Signature};
 
+use super::board::Board;
 use super::claimed::Claimed;
 use super::roster::Roster;
 pub use foreign::{Lookout, Sighting};
@@ -110,7 +110,7 @@ pub struct Attempts {
     lookout: Arc<dyn Lookout>,
     claimed: Mutex<Claimed>,
     /// Told after a claim made others useless.
-    claims: watch::Sender<u64>,
+    claims: Board,
     spent: SpentBySlot,
 }
 
@@ -130,7 +130,7 @@ impl Attempts {
             tasks,
             lookout,
             claimed: Mutex::default(),
-            claims: watch::Sender::new(0),
+            claims: Board::default(),
             spent: SpentBySlot::default(),
         }
     }
@@ -142,8 +142,7 @@ impl Attempts {
         let higher = claimed.note(account, stream.kind, position);
         drop(claimed);
         if higher {
-            self.claims
-                .send_modify(|version| *version = version.wrapping_add(1));
+            self.claims.tell();
         }
     }
 

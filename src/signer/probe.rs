@@ -19,6 +19,7 @@ use crate::settings::Probe as Settings;
 use crate::task::Tasks;
 use crate::tezos::{PublicKey, PublicKeyHash, wire};
 
+use super::board::Reader;
 use super::cause::Cause;
 use super::chance::Chance;
 use super::client::{Gate, Outgoing};
@@ -187,7 +188,7 @@ impl Prober {
         &self,
         signer: &Signer,
         path: &Path,
-        board: &mut tokio::sync::watch::Receiver<u64>,
+        board: &mut Reader,
         (begun, late): (Instant, &mut Late),
     ) {
         let chance = self.roster.chance();
@@ -206,11 +207,7 @@ impl Prober {
             tokio::select! {
                 biased;
                 reply = late.next() => self.take_in_late(signer, path, reply.as_ref()),
-                changed = board.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
+                () = board.changed() => {}
                 () = tokio::time::sleep_until(until) => return,
             }
         }

@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::settings::Signer as SignerSettings;
@@ -26,6 +25,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::{Position, PublicKeyHash};
 
+use super::board::{Board, Reader};
 use super::cause::Cause;
 use super::chance::Chance;
 use super::health::{Observation, PathState, SignerState};
@@ -63,7 +63,7 @@ struct Active {
 pub struct Roster {
     signers: Vec<Arc<Signer>>,
     active: Mutex<HashMap<PublicKeyHash, Active>>,
-    board: watch::Sender<u64>,
+    board: Board,
     redundancy: Redundancy,
     metrics: Arc<Metrics>,
     chance: Arc<dyn Chance>,
@@ -93,7 +93,7 @@ impl Roster {
         let roster = Self {
             signers,
             active: Mutex::default(),
-            board: watch::Sender::new(0),
+            board: Board::default(),
             redundancy: Redundancy::default(),
             metrics,
             chance: Arc::clone(&outside.chance),
@@ -120,8 +120,8 @@ impl Roster {
 
     /// Told after every change of state.
     #[must_use]
-    pub fn board(&self) -> watch::Receiver<u64> {
-        self.board.subscribe()
+    pub fn board(&self) -> Reader {
+        self.board.reader()
     }
 
     /// Whether nothing takes work that could take the place of `signer`: nothing at all, or nothing for a
@@ -373,8 +373,7 @@ impl Roster {
     }
 
     fn tell(&self) {
-        self.board
-            .send_modify(|version| *version = version.wrapping_add(1));
+        self.board.tell();
     }
 }
 

@@ -46,7 +46,7 @@ impl Prober {
     pub async fn seek(&self, key: PublicKeyHash, until: Instant) -> Seek {
         let mut board = self.roster().board();
         loop {
-            board.borrow_and_update();
+            board.catch_up();
             let mut asking = JoinSet::new();
             for signer in self.roster().signers() {
                 let signer = Arc::clone(signer);
@@ -81,7 +81,7 @@ impl Prober {
                 .map_or(until, |next| next.min(until));
             tokio::select! {
                 biased;
-                _ = board.changed() => {}
+                () = board.changed() => {}
                 () = tokio::time::sleep_until(next) => {}
             }
             if Instant::now() >= until {

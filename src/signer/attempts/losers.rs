@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::{PublicKeyHash, Signature};
 
+use super::super::board::Reader;
 use super::super::cause::Cause;
 use super::super::health::Observation;
 use super::super::roster::Roster;
@@ -32,7 +32,7 @@ const LOSER_MOST: Duration = Duration::from_secs(30);
 
 /// What is left of an operation.
 pub(super) struct Losers {
-    pub(super) board: watch::Receiver<u64>,
+    pub(super) board: Reader,
     pub(super) roster: Arc<Roster>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) key: PublicKeyHash,
@@ -56,10 +56,7 @@ impl Losers {
                     Some(Err(_)) => {}
                     None => return,
                 },
-                changed = self.board.changed() => match changed {
-                    Ok(()) => self.withdraw_drained(),
-                    Err(_) => return,
-                },
+                () = self.board.changed() => self.withdraw_drained(),
                 () = tokio::time::sleep_until(next) => self.give_up_overdue(Instant::now()),
             }
         }

@@ -130,12 +130,12 @@ impl<'a> Operation<'a> {
     ) -> Result<Signed, AttemptError> {
         tokio::pin!(unwanted);
         let mut board = self.attempts.roster.board();
-        let mut claims = self.attempts.claims.subscribe();
+        let mut claims = self.attempts.claims.reader();
         let mut unwanted_seen = false;
         let turned = Arc::clone(&self.turned);
         loop {
-            board.borrow_and_update();
-            claims.borrow_and_update();
+            board.catch_up();
+            claims.catch_up();
             let mut wake = self.start_due();
             let held = self.alive.is_empty();
             if held && self.is_final() {
@@ -168,12 +168,8 @@ impl<'a> Operation<'a> {
                         return Err(AttemptError::Dropped);
                     }
                 }
-                changed = board.changed() => {
-                    if changed.is_err() {
-                        return Err(self.failure());
-                    }
-                }
-                _ = claims.changed(), if held || self.is_queued() => {}
+                () = board.changed() => {}
+                () = claims.changed(), if held || self.is_queued() => {}
                 () = tokio::time::sleep_until(wake.min(deadline)) => {
                     if Instant::now() >= deadline {
                         return Err(self.failure());

@@ -30,7 +30,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::{ConsensusKind, Curve, Payload, Position, PublicKey, Scheme, digest};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::exchange::Blame;
 use super::*;

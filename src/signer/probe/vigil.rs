@@ -125,9 +125,7 @@ impl Prober {
                     self.take_in_late(signer, path, reply.as_ref());
                     break;
                 }
-                changed = board.changed() => if changed.is_err() {
-                    break;
-                },
+                () = board.changed() => {}
                 () = tokio::time::sleep_until(until) => break,
             }
         }

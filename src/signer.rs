@@ -22,6 +22,8 @@ mod queue;
 mod roster;
 mod seek;
 mod selection;
+#[cfg(test)]
+mod simulation;
 
 pub use attempts::{Ask, AttemptError, Attempts, Lookout, Sighting, Signed};
 pub use board::Reader;

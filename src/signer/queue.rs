@@ -230,6 +230,12 @@ impl DeviceQueue {
         state.waiting.iter().filter(waits).count()
     }
 
+    /// How many turns are given.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> usize {
+        self.lock().busy
+    }
+
     /// How many of those who wait would have their turn before one who came now for `place`.
     fn ahead_of(&self, place: Place) -> usize {
         let state = self.lock();

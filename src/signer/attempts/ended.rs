@@ -35,6 +35,7 @@ impl Operation<'_> {
             && !reached(failure.class)
         {
             running.turn.was_refused(&running.gate);
+            running.gate.refund();
         }
         self.leave_device(&running);
         match result {

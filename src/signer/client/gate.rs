@@ -132,6 +132,13 @@ impl Gate {
         passed
     }
 
+    /// What left through it was definitely refused: others may pass in its place.
+    pub(in crate::signer) fn refund(&self) {
+        if let Some(allowance) = &self.0.allowance {
+            (0..self.sends()).for_each(|_| allowance.give_back());
+        }
+    }
+
     /// The request passed, but its connection was gone and no byte was written.
     pub(super) fn nothing_left(&self) {
         let less = |state: u16| (state & SENDS > 0).then(|| state.saturating_sub(1));
@@ -221,6 +228,10 @@ mod tests {
         assert!(gates[2].close());
         assert!(!gates[2].enter());
         assert!(gates[1].enter());
+        assert!(!gates[0].enter());
+        gates[0].refund();
+        assert!(gates[0].enter());
+        assert!(!gates[1].enter());
     }
 
     #[test]

@@ -292,3 +292,32 @@ async fn a_port_that_was_silent_once_and_answers_is_probed_as_ever() {
     // Two a tick: this network's lists cannot be read, so they are asked for again.
     assert!((30..=50).contains(&often), "{often}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_port_with_one_connection_shows_its_end_at_once_as_well() {
+    let world = World::start(&[(1, 1)], 1).await;
+    world.net.set("a.1", Mode::Swallows);
+    world.until(world.path(0), PathState::Down).await;
+    pause(ms(20_000)).await;
+    world.net.set("a.1", AT_ONCE);
+    world.net.cut();
+    let took = world.until(world.path(0), PathState::Up).await;
+    assert!(took < ms(600), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_refused_connections_meanwhile_is_left_alone_for_a_short_time_again() {
+    let world = World::start(&[(1, 1)], 4).await;
+    world.net.set("a.1", Mode::Swallows);
+    pause(ms(60_000)).await;
+    // The session is gone; another comes and dies.
+    world.net.set("a.1", Mode::Refuses);
+    world.net.cut();
+    pause(ms(2_000)).await;
+    world.net.set("a.1", Mode::Swallows);
+    pause(ms(1_500)).await;
+    let asked = world.net.asked("a.1");
+    pause(ms(8_000)).await;
+    let again = world.net.asked("a.1").checked_sub(asked).unwrap();
+    assert!((2..=3).contains(&again), "{again}");
+}

@@ -320,3 +320,18 @@ fn one_missed_probe_moves_no_key_and_two_do() {
     see(&roster, Observation::Hit);
     assert_eq!((state(&roster), first()), (SignerState::Suspect, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_has_moved_stays_for_a_while() {
+    let roster = roster_of(&[1, 1]);
+    let key = crate::fixture::key();
+    let first = || roster.candidates(key, Some(crate::fixture::at(9, 0)))[0].index();
+    assert_eq!(first(), 0);
+    roster.signed(&roster.signers()[1], key, Some(crate::fixture::at(8, 0)));
+    assert_eq!(first(), 1);
+    tokio::time::advance(Duration::from_secs(29)).await;
+    roster.signed(&roster.signers()[1], key, Some(crate::fixture::at(8, 0)));
+    assert_eq!(first(), 1);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(first(), 0);
+}

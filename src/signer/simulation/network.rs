@@ -109,6 +109,23 @@ enum Fate {
 }
 
 impl FarEnd {
+    /// Resolves when the path swallows no more: its session ends then, and its connections with it. Never, if it is
+    /// not the path that keeps silent.
+    async fn swallowed(&self) {
+        let now = self.network.trace.now();
+        let swallows = |fault: &&Fault| {
+            fault.trouble == Trouble::Swallows
+                && fault.is_of_path(self.signer, self.path)
+                && fault.from <= now
+                && now < fault.to
+        };
+        let ends = self.network.faults.iter().filter(swallows);
+        match ends.map(|fault| fault.to).max() {
+            Some(end) => tokio::time::sleep(end.saturating_sub(now)).await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn trouble(&self) -> Option<Trouble> {
         let now = self.network.trace.now();
         faults::of_path(&self.network.faults, (self.signer, self.path), now)
@@ -155,6 +172,7 @@ impl FarEnd {
                         biased;
                         () = closing.changed() => {}
                         _ = reader.read(&mut surplus) => {}
+                        () = self.swallowed() => {}
                     }
                 }
                 Fate::Ends => {}

@@ -126,3 +126,69 @@ async fn a_signer_that_is_merely_slower_than_usual_keeps_its_keys() {
     assert_eq!(world.attempts.metrics.failovers.get(), 0);
     until(|| world.counted("a", "late") == 1).await;
 }
+
+#[tokio::test]
+async fn a_signer_that_answers_with_errors_uses_up_none_of_the_six() {
+    let device = Device::start(Faults {
+        status500: true,
+        times: Some(9),
+        ..Faults::default()
+    })
+    .await;
+    let world = World::healthy(&[signer("a", &[device.address()])]).await;
+    // Nine refusals, each asked again after a pause of at most a second.
+    assert!(world.attest(101, PATIENCE).await.is_ok());
+    assert_eq!(device.asked(), 10);
+}
+
+#[tokio::test]
+async fn waiting_for_a_turn_is_no_silence_of_the_signer() {
+    let device = Device::start(Faults {
+        latency_ms: 300,
+        ..Faults::default()
+    })
+    .await;
+    let good = Device::start(Faults::default()).await;
+    let signers = [
+        signer("a", &[device.address()]),
+        signer("b", &[good.address()]),
+    ];
+    let world = World::healthy(&signers).await;
+    let others_work = world.turn_at("a").await;
+    let patience = world.signer("a").patience();
+    // Longer than a silent signer is given, all of it in the queue; the other one is busy as well.
+    let busy = world.turn_at("b").await;
+    let others = async {
+        let never = std::future::pending::<()>();
+        tokio::time::timeout(patience, never).await.unwrap_err();
+        drop(others_work);
+        until(|| device.asked() == 1).await;
+        drop(busy);
+    };
+    let (signed, ()) = tokio::join!(world.attest(101, PATIENCE), others);
+    assert_eq!(signed.unwrap().signer, "b");
+    until(|| world.counted("a", "late") == 1).await;
+    assert_eq!(world.counted("a", "abandoned"), 0);
+    assert_eq!(world.signer("a").state(), SignerState::Up);
+}
+
+#[tokio::test]
+async fn a_request_on_a_path_that_is_down_keeps_nobody_from_one_that_comes_back() {
+    let (hung, good, world) = hung_and_good(["a", "b"]).await;
+    let roster = &world.attempts.roster;
+    for (signer, path) in roster.paths() {
+        roster.observe(signer, path, Observation::Eject(Cause::Silent));
+    }
+    // So slow that its companion would come much later.
+    world.signer("a").add_latency(Duration::from_secs(2));
+    let back = async {
+        until(|| hung.asked() == 1).await;
+        let path = &world.signer("b").paths()[0];
+        roster.observe(world.signer("b"), path, Observation::Hit);
+    };
+    let begun = Instant::now();
+    let (signed, ()) = tokio::join!(world.attest(101, PATIENCE), back);
+    assert_eq!(signed.unwrap().signer, "b");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert_eq!(good.asked(), 1);
+}

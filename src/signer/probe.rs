@@ -319,7 +319,8 @@ async fn ask(
     let answer = path.client().send(&outgoing, &gate).await;
     Reply {
         key,
-        round_trip: begun.elapsed(),
+        // What a dead connection took is no distance.
+        round_trip: (gate.sends() <= 1).then(|| begun.elapsed()),
         answer: answer.map_err(|error| error.cause),
     }
 }

@@ -1,5 +1,7 @@
 //! One attempt on one path: ask, read, classify, verify.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use tokio::time::Instant;
@@ -104,6 +106,27 @@ impl From<Turned> for Failure {
     }
 }
 
+/// When a request was sent, and how often before.
+struct Sent {
+    begun: Instant,
+    before: u8,
+}
+
+impl Sent {
+    fn now(gate: &Gate) -> Self {
+        Self {
+            begun: Instant::now(),
+            before: gate.sends(),
+        }
+    }
+
+    /// How long the answer took; nothing if it was sent twice, because a dead connection's time is not the device's.
+    fn took(&self, gate: &Gate) -> Option<Duration> {
+        let once = gate.sends().saturating_sub(self.before) <= 1;
+        once.then(|| self.begun.elapsed())
+    }
+}
+
 /// What every attempt of one operation sends and expects.
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -146,8 +169,8 @@ impl Exchange {
         again: bool,
     ) -> Result<Signature, Failure> {
         let _in_flight = signer.begin_signing();
-        let begun = Instant::now();
         let version = self.version_for(signer);
+        let mut begun = Sent::now(gate);
         let mut answer = path
             .client()
             .send(&self.outgoing(signer, version, again), gate)
@@ -160,6 +183,7 @@ impl Exchange {
                     "signer knows signature version 2 only"
                 );
             }
+            begun = Sent::now(gate);
             answer = path
                 .client()
                 .send(&self.outgoing(signer, Some(2), again), gate)
@@ -167,7 +191,9 @@ impl Exchange {
         }
         let signature = Self::read(&answer)?;
         let signature = self.verify(signature).await?;
-        signer.add_latency(begun.elapsed());
+        if let Some(took) = begun.took(gate) {
+            signer.add_latency(took);
+        }
         Ok(signature)
     }
 

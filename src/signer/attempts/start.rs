@@ -123,7 +123,7 @@ impl Operation<'_> {
     }
 
     /// Whether another attempt on `path` would be of no use: it has one, or all wait for the device and not for a
-    /// path. One that was swallowed is asked again, once.
+    /// path. One that was swallowed is asked again, as often as the six allow.
     fn is_busy(&self, signer: &Arc<Signer>, path: &Arc<Path>, now: Instant) -> bool {
         let in_queue =
             |running: &Running| Arc::ptr_eq(&running.signer, signer) && running.turn.is_awaited();
@@ -134,11 +134,7 @@ impl Operation<'_> {
             .alive
             .values()
             .filter(|running| Arc::ptr_eq(&running.path, path));
-        match (mine.next(), mine.next()) {
-            (None, _) => false,
-            (Some(only), None) => !only.was_swallowed(now),
-            (Some(_), Some(_)) => true,
-        }
+        mine.any(|running| !running.was_swallowed(now))
     }
 
     /// When to see whether an overdue attempt was swallowed.
@@ -191,7 +187,12 @@ impl Operation<'_> {
         }
         // Behind others, at the device or in its queue, their signatures are part of what is usual.
         let (usual, queue) = (signer.usual_latency(), signer.queue());
-        let turns = queue.turns_before(self.place);
+        // Its own turn is nobody's before it.
+        let turns = if self.turns.contains_key(&signer.index()) {
+            0
+        } else {
+            queue.turns_before(self.place)
+        };
         let wait = timing::wait(usual, turns);
         let delay = timing::delay(usual, wait);
         self.next_start = now.checked_add(delay).unwrap_or(now);

@@ -19,7 +19,8 @@ const LIST_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) key: Option<PublicKeyHash>,
-    pub(super) round_trip: Duration,
+    /// Absent if it had to be asked twice.
+    pub(super) round_trip: Option<Duration>,
     pub(super) answer: Result<Answer, Cause>,
 }
 
@@ -55,8 +56,8 @@ impl Prober {
         match &reply.answer {
             Ok(answer) => {
                 // What was held up for longer tells of an interruption and not of a distance.
-                if reply.round_trip <= TIMEOUT_MOST {
-                    path.add_round_trip(reply.round_trip);
+                if let Some(round_trip) = reply.round_trip.filter(|it| *it <= TIMEOUT_MOST) {
+                    path.add_round_trip(round_trip);
                 }
                 self.judge(signer, reply.key, answer)
             }

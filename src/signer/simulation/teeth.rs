@@ -54,11 +54,11 @@ fn a_position_that_falls_at_a_ledger_is_seen_unless_the_higher_one_was_refused()
         let mut story = Story::default();
         story.asked(10_000, 1, vote(1), Reason::Own, 4_000);
         story.left(10_001, 1, 1, vote(1));
-        story.ended(10_100, 1, end);
-        story.left(10_101, 2, 0, vote(1));
-        story.worked(10_200, 2, Work::Signed);
-        story.ended(10_201, 2, End::Signed);
-        story.answered(10_201, 1, Outcome::Signed { verifies: true });
+        story.ended(10_050, 1, end);
+        story.left(10_051, 2, 0, vote(1));
+        story.worked(10_070, 2, Work::Signed);
+        story.ended(10_080, 2, End::Signed);
+        story.answered(10_080, 1, Outcome::Signed { verifies: true });
         story.asked(10_300, 2, block(1), Reason::Own, 4_000);
         story.left(10_301, 3, 1, block(1));
         story.ended(10_400, 3, End::Signed);
@@ -100,10 +100,10 @@ fn two_at_a_device_for_one_are_seen_unless_the_first_is_abandoned() {
 
 #[test]
 fn one_request_too_many_for_a_slot_is_seen_and_a_copy_is_not() {
-    for (signed_after, broken) in [(11, false), (12, true)] {
+    for (signed_after, broken) in [(6, false), (7, true)] {
         let mut story = Story::default();
         story.asked(10_000, 1, vote(1), Reason::Own, 4_000);
-        let count = signed_after.max(12);
+        let count = signed_after.max(7);
         for nth in 1..=count {
             let at = 10_000 + 10 * nth;
             let job = usize::try_from(nth).unwrap();
@@ -118,7 +118,7 @@ fn one_request_too_many_for_a_slot_is_seen_and_a_copy_is_not() {
         story.answered(10_200, 1, Outcome::Signed { verifies: true });
         let found = findings(&story);
         if broken {
-            assert_one(&found, "number 12 for its slot");
+            assert_one(&found, "number 7 for its slot");
         } else {
             assert_eq!(found, Vec::<String>::new());
         }

@@ -219,7 +219,7 @@ impl Reach<'_> {
     fn back_off(&self, clean: Duration) -> Duration {
         let last = self.faults().filter(|fault| fault.to == clean);
         let begun = last.map(|fault| fault.from).min().unwrap_or(clean);
-        let out = clean - begun;
+        let out = clean.saturating_sub(begun);
         if out >= OUT {
             Duration::ZERO
         } else {

@@ -12,9 +12,6 @@ use super::history::{Ask, History, Job};
 pub(super) const TICK: Duration = Duration::from_millis(2);
 /// Requests of one slot before its signature exists.
 const MOST_SENT: usize = 6;
-/// Open: attempts that wait for their turn at a device are not counted before they leave, so that some may come
-/// on top. To be 0.
-const QUEUED: usize = 5;
 /// The least patience with a signer before what it was asked counts as abandoned.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -121,16 +118,13 @@ fn few_requests_for_a_slot(history: &History, broken: &mut Vec<String>) {
             continue;
         }
         let sent = sent.entry(job.digest).or_default();
-        // What a closed connection swallowed goes at once to a fresh one. That counts for what may come after,
-        // but the client does not ask how many are left.
-        let is_again = sent.iter().any(|before| before.is_sent_again_as(job));
         sent.push(job);
         // Who asks again when all is spent gets one more, over a path that has come back (ADR 0009).
         let asks = history.asks_for(job.digest, job.left);
         let again = asks.filter(|ask| ask.reason == Reason::Again).count();
         let refused = |other: &&&Job| other.was_refused(job.left);
         let count = sent.len() - sent.iter().filter(refused).count();
-        if count > MOST_SENT + QUEUED + again && !is_again {
+        if count > MOST_SENT + again {
             broken.push(format!("number {count} for its slot: {job:?}"));
         }
     }

@@ -8,15 +8,16 @@
 mod cause;
 pub(in crate::signer) mod connect;
 mod gate;
+mod outcome;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -26,6 +27,7 @@ use crate::task::Tasks;
 use super::cause::Cause;
 use connect::Connect;
 pub use gate::{Allowance, Gate};
+use outcome::{after, maybe_sent, not_sent, read_whole};
 
 /// The largest answer that is read from a signer; an ML-DSA public key is under 4 KiB.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -360,51 +362,6 @@ impl Client {
 enum Failed {
     NothingWritten,
     Other(SendError),
-}
-
-async fn read_whole(
-    response: Response<hyper::body::Incoming>,
-    most: usize,
-) -> Result<Answer, SendError> {
-    let (parts, body) = response.into_parts();
-    let body = Limited::new(body, most).collect().await.map_err(|error| {
-        let cause = match error.downcast_ref::<hyper::Error>() {
-            Some(error) => cause::of_http(error),
-            None => Cause::Garbage(format!("an answer of more than {} KiB", most >> 10)),
-        };
-        maybe_sent(cause)
-    })?;
-    Ok(Answer {
-        status: parts.status,
-        body: body.to_bytes(),
-        headers: parts.headers,
-    })
-}
-
-/// The failure of a request that was sent before and `lost`: that the second time no byte left takes nothing back.
-/// What nobody wanted to be sent again says nothing of the path: it may merely have closed an idle connection.
-fn after(lost: Option<SendError>, error: SendError) -> SendError {
-    match lost {
-        Some(lost) => SendError {
-            class: lost.class,
-            ..error
-        },
-        None => error,
-    }
-}
-
-fn not_sent(cause: Cause) -> SendError {
-    SendError {
-        class: FailureClass::NotSent,
-        cause,
-    }
-}
-
-fn maybe_sent(cause: Cause) -> SendError {
-    SendError {
-        class: FailureClass::MaybeSent,
-        cause,
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One device: its paths, queue, latency and state.
 
+mod judged;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,11 +19,11 @@ use super::super::health::{PathHealth, PathState, SignerState};
 use super::super::latency::{COLD, COLD_DEVICE, Latency};
 use super::super::outside::Outside;
 use super::super::queue::DeviceQueue;
-use super::super::selection::{Served, View};
+use super::super::selection::Served;
 use super::Path;
 use super::blame::Blame;
 use super::deep::DeepView;
-use super::standing::{Change, Standing};
+use super::standing::Standing;
 use super::trial::Trials;
 use super::under_way::{InFlight, UnderWay, patience, young};
 
@@ -367,52 +369,5 @@ impl Signer {
     /// Whether it failed at signing and has not signed since.
     pub(in crate::signer) fn is_blamed(&self) -> bool {
         lock(&self.blame).stands()
-    }
-
-    /// Whether what redundancy depends on is another than when this was last asked.
-    pub(super) fn counts_otherwise(&self) -> bool {
-        let now = Some((self.health(), self.is_well()));
-        std::mem::replace(&mut *lock(&self.counted), now) != now
-    }
-
-    /// Computes the state anew; gives what changed in the state that is shown.
-    pub(super) fn refresh(&self, now: Timestamp) -> Option<Change> {
-        let works = |path: &&Arc<Path>| matches!(path.state(), PathState::Up | PathState::Suspect);
-        let working = self.paths.iter().filter(works).map(|path| path.index());
-        let is_blamed = lock(&self.blame).judge(working);
-        let best = self.paths.iter().map(|path| path.state()).min();
-        let health = match best.unwrap_or(PathState::Down) {
-            PathState::Up | PathState::Suspect if is_blamed => SignerState::Suspect,
-            PathState::Up => SignerState::Up,
-            PathState::Suspect => SignerState::Suspect,
-            PathState::Unknown => SignerState::Unknown,
-            PathState::Down => SignerState::Down,
-        };
-        let is_out = is_blamed || health == SignerState::Down;
-        let is_drained = self.draining().is_some();
-        lock(&self.standing).advance(health, is_out, is_drained, (Instant::now(), now))
-    }
-
-    pub(super) fn view(&self, key: PublicKeyHash, now: Instant) -> View {
-        let blamed = self.is_blamed();
-        let missed_once = !blamed && self.has_good_path();
-        let standing = lock(&self.standing);
-        View {
-            index: self.index,
-            priority: self.settings.priority,
-            state: match standing.health() {
-                SignerState::Suspect if missed_once => SignerState::Up,
-                other @ (SignerState::Down
-                | SignerState::Draining
-                | SignerState::Suspect
-                | SignerState::Unknown
-                | SignerState::Up) => other,
-            },
-            blamed,
-            draining: self.draining().is_some(),
-            good_for: standing.good_for(now),
-            hold_down: standing.hold_down(now),
-            served: self.serves(key),
-        }
     }
 }

@@ -39,12 +39,6 @@ impl Job {
         self.left <= at && self.ended.is_none_or(|(ended, _)| ended > at)
     }
 
-    /// Whether `other` is the same attempt on a fresh connection.
-    pub(super) fn is_sent_again_as(&self, other: &Self) -> bool {
-        let same = |job: &Self| (job.signer, job.path, job.digest);
-        same(self) == same(other) && self.ended == Some((other.left, End::Closed))
-    }
-
     /// Whether a definite refusal had come back by `at`.
     pub(super) fn was_refused(&self, at: Duration) -> bool {
         matches!(self.ended, Some((ended, End::Refused)) if ended <= at)
@@ -137,13 +131,6 @@ impl History {
     pub(super) fn asks_for(&self, digest: Digest, at: Duration) -> impl Iterator<Item = &Ask> {
         let is_it = move |ask: &&Ask| ask.digest == digest && ask.at <= at;
         self.asks.iter().filter(is_it)
-    }
-
-    /// When the attempt first left that `job` belongs to.
-    pub(super) fn first_left(&self, job: &Job) -> Duration {
-        // Open: the time of a connection that ended counts for the signer of the next.
-        let before = self.jobs.iter().filter(|other| other.is_sent_again_as(job));
-        before.map(|other| other.left).min().unwrap_or(job.left)
     }
 
     /// When the first right signature over these bytes came back.

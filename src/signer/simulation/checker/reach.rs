@@ -89,10 +89,6 @@ impl Reach<'_> {
             needed += self.back_off(clean).max(self.share(from, mine.len()));
         }
         let silent = |job: &&&Job| job.path == self.path && job.is_open(from);
-        // Open: what was swallowed is asked again once on each path, however much time and tries are left.
-        if mine.iter().filter(silent).count() > 1 {
-            return None;
-        }
         if let Some(last) = mine.iter().filter(silent).map(|job| job.left).max() {
             // It was swallowed: that shows when the path has answered others for long enough.
             let lost = last + self.alone(self.signer).max(ALONE.1 / 4) * 4;
@@ -200,11 +196,8 @@ impl Reach<'_> {
         if all_refuse {
             return HURRY + trip;
         }
-        // Open: a probe that went down with its connection and was sent again counts as one long round trip.
-        let slow = |fault: &Fault| {
-            let slow = matches!(fault.trouble, Trouble::Slow(_) | Trouble::SlowConnect(_));
-            slow || fault.trouble.ends_connections()
-        };
+        let slow =
+            |fault: &Fault| matches!(fault.trouble, Trouble::Slow(_) | Trouble::SlowConnect(_));
         let mine = |fault: &Fault| fault.is_of_path(self.signer, self.path) && slow(fault);
         let missed = if self.faults().any(mine) {
             PROBE.1
@@ -257,7 +250,7 @@ impl Reach<'_> {
         for job in self.history.jobs.iter().filter(before) {
             if let Some((ended, End::Signed)) = job.ended {
                 first = Some(first.map_or(ended, |first: Duration| first.min(ended)));
-                usual = usual.max(ended.saturating_sub(self.history.first_left(job)));
+                usual = usual.max(ended.saturating_sub(job.left));
             }
         }
         if first.is_none_or(|first| first >= self.ask.at) {

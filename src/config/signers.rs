@@ -75,6 +75,14 @@ fn signer(table: &mut Table<'_, '_>, index: usize, seen: &mut Seen<'_>) -> Signe
     let shared_watermark = table
         .boolean("shared-watermark")
         .is_some_and(|yes| yes.value);
+    if shared_watermark && capacity > 1 {
+        let place = table.place_of("capacity");
+        table.reader.complain(
+            &place,
+            "a device with one position over all kinds signs one thing at a time",
+            "write capacity = 1, or leave shared-watermark out",
+        );
+    }
     Signer {
         name: name.map(|at| at.value).unwrap_or_default(),
         priority: priority.unwrap_or_else(|| u32::try_from(position).unwrap_or(u32::MAX)),

@@ -149,3 +149,19 @@ fn prefixes_lose_their_last_slash() {
     assert_eq!(prefix("/signer/"), "/signer");
     assert_eq!(prefix("/a/b"), "/a/b");
 }
+
+#[test]
+fn a_device_with_one_position_signs_one_thing_at_a_time() {
+    for (capacity, shared, complaints) in [(1, true, 0), (2, true, 1), (2, false, 0)] {
+        let text = format!(
+            "[state]\ndirectory = \"/s\"\n[[signer]]\nname = \"a\"\ncapacity = {capacity}\n\
+             shared-watermark = {shared}\n[[signer.path]]\nurl = \"http://h:1\"\n"
+        );
+        let lines = lines_of(&read(&text));
+        assert_eq!(lines.len(), complaints, "{lines:?}");
+        if complaints > 0 {
+            assert!(lines[0].contains("signer[0].capacity"), "{lines:?}");
+            assert!(lines[0].contains("write capacity = 1"), "{lines:?}");
+        }
+    }
+}

@@ -118,6 +118,9 @@ impl Process {
     pub(crate) fn kill_family(&mut self) {
         // Stopped, it starts no more of them while they are counted.
         self.order(Order::Stop);
+        while !self.is_stopped() {
+            std::thread::yield_now();
+        }
         let family = descendants(self.id());
         self.child.kill().ok();
         self.child.wait().ok();
@@ -129,6 +132,17 @@ impl Process {
                 .status()
                 .unwrap();
         }
+    }
+
+    /// Whether it stands still, or is gone.
+    fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        // The name between the brackets may contain anything; the state follows it.
+        let state = stat.ok().and_then(|stat| {
+            let (_, rest) = stat.rsplit_once(')')?;
+            rest.trim_start().chars().next()
+        });
+        !matches!(state, Some('R' | 'S' | 'D'))
     }
 
     fn join(&mut self) {

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tokio::net::TcpStream;
-
 use super::ports;
 use super::process::Process;
 use super::scene::Scene;
@@ -51,8 +49,7 @@ impl Sshd {
         );
         std::fs::write(&file, text).unwrap();
         assert!(Path::new(SSHD).exists(), "{MISSING}");
-        let process = run(&file);
-        listens(port).await;
+        let process = listening(&file).await;
         Self {
             process,
             file,
@@ -69,8 +66,7 @@ impl Sshd {
 
     /// The end of [`Self::stop`]; sessions do not come back by themselves.
     pub(crate) async fn start_again(&mut self) {
-        self.process = run(&self.file);
-        listens(self.port).await;
+        self.process = listening(&self.file).await;
     }
 }
 
@@ -79,11 +75,22 @@ fn run(file: &Path) -> Process {
     Process::start("sshd", command.args(["-D", "-e", "-f"]).arg(file))
 }
 
-async fn listens(port: u16) {
+/// One that listens by its own word: for a moment a child of the one before it may hold the port still, and takes
+/// connections there.
+async fn listening(file: &Path) -> Process {
+    let mut process = run(file);
     until("sshd to listen", async || {
-        TcpStream::connect(("127.0.0.1", port)).await.ok()
+        if process.ended().is_some() {
+            process = run(file);
+        }
+        let said = process.stderr();
+        let listens = said
+            .iter()
+            .any(|line| line.starts_with("Server listening on"));
+        listens.then_some(())
     })
     .await;
+    process
 }
 
 fn generate(file: &Path) {

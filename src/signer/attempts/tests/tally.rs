@@ -110,3 +110,24 @@ fn budget(now: Instant) -> Budget {
     let deadline = now.checked_add(Duration::from_millis(600)).unwrap();
     Budget::new(now, deadline, 6)
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_those_that_lost_requests_the_one_that_lost_the_fewest_is_asked_again_first() {
+    let roster = roster(&["a", "b"]);
+    for signer in roster.signers() {
+        roster.observe(signer, &signer.paths()[0], Observation::Hit);
+    }
+    let [a, b] = roster.signers() else {
+        panic!("two signers")
+    };
+    let mut tally = Tally::default();
+    for signer in [a, a, b] {
+        let lost = crate::signer::SendError {
+            class: FailureClass::MaybeSent,
+            cause: Cause::Closed,
+        };
+        tally.failed(signer, &signer.paths()[0], lost.into());
+    }
+    tokio::time::advance(PATIENCE).await;
+    assert_eq!(next(&tally, &roster), Ok("b".to_owned()));
+}

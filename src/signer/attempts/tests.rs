@@ -299,21 +299,35 @@ fn causes(result: Result<Signed, AttemptError>) -> String {
 }
 
 /// A signer that hangs when it has to sign, and one that signs, by these names.
-async fn hung_and_good([hung_name, good_name]: [&str; 2]) -> (Device, Device, World) {
+async fn hung_and_good(names: [&str; 2]) -> (Device, Device, World) {
     let hangs = Faults {
         stall: crate::dev_signer::Scope::Sign,
         ..Faults::default()
     };
-    let (hung, good) = (
-        Device::start(hangs).await,
+    faulty_and_good(names, hangs).await
+}
+
+/// A signer that takes so long for a signature, and one that does not, called "a" and "b".
+async fn slow_and_good(latency_ms: u64) -> (Device, Device, World) {
+    let slow = Faults {
+        latency_ms,
+        ..Faults::default()
+    };
+    faulty_and_good(["a", "b"], slow).await
+}
+
+/// A signer with these faults and one that is well, by these names.
+async fn faulty_and_good(names: [&str; 2], troubles: Faults) -> (Device, Device, World) {
+    let (bad, good) = (
+        Device::start(troubles).await,
         Device::start(Faults::default()).await,
     );
     let signers = [
-        signer(hung_name, &[hung.address()]),
-        signer(good_name, &[good.address()]),
+        signer(names[0], &[bad.address()]),
+        signer(names[1], &[good.address()]),
     ];
     let world = World::healthy(&signers).await;
-    (hung, good, world)
+    (bad, good, world)
 }
 
 /// Polls until `is_so`; every wait is for I/O that is under way.

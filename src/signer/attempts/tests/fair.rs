@@ -107,17 +107,7 @@ async fn who_waits_for_a_device_is_not_sent_twice_to_it() {
 
 #[tokio::test]
 async fn a_signer_that_is_merely_slower_than_usual_keeps_its_keys() {
-    let slow = Device::start(Faults {
-        latency_ms: 600,
-        ..Faults::default()
-    })
-    .await;
-    let good = Device::start(Faults::default()).await;
-    let signers = [
-        signer("a", &[slow.address()]),
-        signer("b", &[good.address()]),
-    ];
-    let world = World::healthy(&signers).await;
+    let (_slow, _good, world) = slow_and_good(600).await;
     let key = public_key(Curve::Ed25519).hash();
     let roster = &world.attempts.roster;
     roster.signed(world.signer("a"), key, None);
@@ -143,17 +133,7 @@ async fn a_signer_that_answers_with_errors_uses_up_none_of_the_six() {
 
 #[tokio::test]
 async fn waiting_for_a_turn_is_no_silence_of_the_signer() {
-    let device = Device::start(Faults {
-        latency_ms: 300,
-        ..Faults::default()
-    })
-    .await;
-    let good = Device::start(Faults::default()).await;
-    let signers = [
-        signer("a", &[device.address()]),
-        signer("b", &[good.address()]),
-    ];
-    let world = World::healthy(&signers).await;
+    let (device, _good, world) = slow_and_good(300).await;
     let others_work = world.turn_at("a").await;
     let patience = world.signer("a").patience();
     // Longer than a silent signer is given, all of it in the queue; the other one is busy as well.

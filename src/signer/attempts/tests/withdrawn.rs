@@ -75,17 +75,7 @@ async fn a_loser_that_was_refused_is_no_unreleased_signature() {
 
 #[tokio::test]
 async fn a_device_that_became_ten_times_slower_is_learnt_to_be_slow() {
-    let slow = Device::start(Faults {
-        latency_ms: 2_500,
-        ..Faults::default()
-    })
-    .await;
-    let good = Device::start(Faults::default()).await;
-    let signers = [
-        signer("a", &[slow.address()]),
-        signer("b", &[good.address()]),
-    ];
-    let world = World::healthy(&signers).await;
+    let (_slow, _good, world) = slow_and_good(2_500).await;
     assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "b");
     until(|| world.counted("a", "abandoned") == 1).await;
     let path = &world.signer("a").paths()[0];

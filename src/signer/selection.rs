@@ -38,6 +38,8 @@ pub(super) struct View {
     pub(super) state: SignerState,
     /// Whether it is suspect because it failed at signing.
     pub(super) blamed: bool,
+    /// Whether a signature failed, and it is not known yet whether the next one will: who asks finds out.
+    pub(super) in_question: bool,
     /// Whether it takes no new round.
     pub(super) draining: bool,
     /// How long it has been up.
@@ -94,7 +96,8 @@ pub(super) fn order(views: &[View], active: Option<usize>, timing: Timing) -> Ve
     let stays = active.state == SignerState::Up
         && active.served != Served::Denied
         && (best.priority >= active.priority
-            || timing != Timing::BetweenRounds
+            || timing == Timing::WithinRound
+            || (timing == Timing::TooSoon && !best.in_question)
             || best.good_for < best.hold_down);
     if stays {
         usable.sort_by_key(|view| view.index != active.index);

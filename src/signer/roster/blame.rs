@@ -58,6 +58,11 @@ impl Blame {
         self.stands
     }
 
+    /// Whether anything is held against it.
+    pub(super) fn has_failures(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
     /// Whether it makes the signer suspect.
     pub(super) fn stands(&self) -> bool {
         self.stands

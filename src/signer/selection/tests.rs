@@ -11,6 +11,7 @@ fn up(index: usize) -> View {
         priority: u32::try_from(index).unwrap(),
         state: SignerState::Up,
         blamed: false,
+        in_question: false,
         draining: false,
         good_for: Duration::from_hours(1),
         hold_down: Duration::ZERO,
@@ -212,6 +213,7 @@ fn views() -> impl Strategy<Value = Vec<View>> {
             priority,
             state,
             blamed: false,
+            in_question: false,
             draining,
             good_for: Duration::from_secs(good_for),
             hold_down: if was_out { HOLD_DOWN } else { Duration::ZERO },
@@ -245,4 +247,15 @@ proptest! {
         let expected: Vec<_> = views.iter().filter(usable).map(|view| view.index).collect();
         prop_assert_eq!(listed, expected);
     }
+}
+
+#[test]
+fn a_signer_that_took_over_a_moment_ago_stays_unless_the_preferred_one_is_in_question() {
+    let soon = |views: &[View]| order(views, Some(1), Timing::TooSoon);
+    assert_eq!(soon(&[up(0), up(1)]), [1, 0]);
+    let in_question = View {
+        in_question: true,
+        ..up(0)
+    };
+    assert_eq!(soon(&[in_question, up(1)]), [0, 1]);
 }

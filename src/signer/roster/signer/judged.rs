@@ -54,6 +54,7 @@ impl Signer {
                 | SignerState::Up) => other,
             },
             blamed,
+            in_question: !blamed && lock(&self.blame).has_failures(),
             draining: self.draining().is_some(),
             good_for: standing.good_for(now),
             hold_down: standing.hold_down(now),

@@ -5,6 +5,8 @@
 
 mod deep;
 mod judge;
+#[cfg(test)]
+pub(in crate::signer) mod listed;
 mod vigil;
 
 use std::sync::Arc;

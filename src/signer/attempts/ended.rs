@@ -106,7 +106,7 @@ impl Operation<'_> {
             self.known.note(index);
             // One of them is counted with the failure itself.
             let again = usize::from(running.gate.sends()).saturating_sub(1);
-            self.tally.sent_again(&running.signer, again);
+            self.tally.sent(&running.signer, again);
         }
         let metrics = &self.attempts.metrics;
         if failure.class == FailureClass::MaybeSent {

@@ -72,12 +72,8 @@ impl Tally {
         forwards.copied().unwrap_or_default()
     }
 
-    /// Requests that one attempt sent besides its first.
-    pub(super) fn sent_again(&mut self, signer: &Signer, times: usize) {
-        self.sent(signer, times);
-    }
-
-    fn sent(&mut self, signer: &Signer, times: usize) {
+    /// Counts requests that may have reached this signer.
+    pub(super) fn sent(&mut self, signer: &Signer, times: usize) {
         self.forwards = self.forwards.saturating_add(times);
         let forwards = self.forwards_to.entry(signer.index()).or_default();
         *forwards = forwards.saturating_add(times);

@@ -15,25 +15,13 @@ use crate::signer::health::{PathState, SignerState};
 use crate::signer::outside::Outside;
 use crate::telemetry::Metrics;
 use crate::tezos::Curve;
+use listed::Keys;
 use net::{Middle, Mode, Net, Shared, pause};
 
 const AT_ONCE: Mode = Mode::Answers(Duration::ZERO);
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-#[derive(Debug)]
-struct Keys(Vec<PublicKeyHash>);
-
-impl MetadataSink for Keys {
-    fn keys(&self) -> Vec<PublicKeyHash> {
-        self.0.clone()
-    }
-
-    fn learned(&self, _: PublicKeyHash, _: PublicKey) {}
-
-    fn authorized_keys(&self, _: &Signer, _: wire::AuthorizedKeys) {}
 }
 
 /// Probes of some signers.

@@ -12,12 +12,11 @@ use crate::fixture::second;
 use crate::guard::{SigningGuard, Slot as GuardSlot};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
-use crate::tezos::{PublicKey, PublicKeyHash, SecretKey, wire};
+use crate::tezos::SecretKey;
 
 use super::super::attempts::{Attempts, Lookout, Sighting};
 use super::super::board::Board;
 use super::super::health::SignerState;
-use super::super::probe::MetadataSink;
 use super::super::roster::{Roster, Signer};
 use super::faults::{Fault, Trouble};
 use super::network::Network;
@@ -57,19 +56,6 @@ struct AllTasks {
     losers: Tasks,
     far: Tasks,
     states: Tasks,
-}
-
-#[derive(Debug)]
-struct Keys(Vec<PublicKeyHash>);
-
-impl MetadataSink for Keys {
-    fn keys(&self) -> Vec<PublicKeyHash> {
-        self.0.clone()
-    }
-
-    fn learned(&self, _: PublicKeyHash, _: PublicKey) {}
-
-    fn authorized_keys(&self, _: &Signer, _: wire::AuthorizedKeys) {}
 }
 
 /// Nobody else uses these keys.

@@ -25,7 +25,8 @@ use super::super::draw::{Draw, Spread};
 use super::super::network::{Network, Shared, host};
 use super::super::options::{Mistake, Options, SignerOptions};
 use super::super::trace::Trace;
-use super::{AllTasks, Keys, NobodyElse, World};
+use super::{AllTasks, NobodyElse, World};
+use crate::signer::probe::listed::Keys;
 
 /// The signers as the proxy is told of them.
 fn settings(options: &Options) -> Vec<SignerSettings> {

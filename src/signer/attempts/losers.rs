@@ -24,7 +24,7 @@ use super::ended::blame;
 use super::exchange::Failure;
 use super::foreign::Tripwire;
 use super::known::Known;
-use super::running::{Part, Running};
+use super::running::{Part, Running, leave_dead_paths};
 use super::tally::reached;
 
 /// A signature that comes later than this after its signer's patience is not waited for.
@@ -47,7 +47,12 @@ pub(super) struct Losers {
 impl Losers {
     /// Watches them until each has ended or nothing is expected of it any more.
     pub(super) async fn watch(mut self, shutdown: CancellationToken) {
-        while let Some(next) = self.alive.values().map(next_look).min() {
+        loop {
+            // Nothing more is sent with their turns.
+            leave_dead_paths(&self.alive);
+            let Some(next) = self.alive.values().map(next_look).min() else {
+                return;
+            };
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,

@@ -1,5 +1,6 @@
 //! An attempt under way, and when its silence means something.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,6 +155,12 @@ impl Running {
         self.path.state() == PathState::Down && self.path_at_start != PathState::Down
     }
 
+    /// Whether nothing will be heard of it although its signer can be reached: its path is down, another is not.
+    fn is_cut_off(&self) -> bool {
+        let is_down = |path: &Arc<Path>| path.state() == PathState::Down;
+        self.gate.is_sent() && is_down(&self.path) && !self.signer.paths().iter().all(is_down)
+    }
+
     /// Whether path and signer are no worse than when it began.
     pub(super) fn is_well(&self) -> bool {
         // A drain says nothing of health.
@@ -169,6 +176,19 @@ impl Running {
         self.path.revivals() != self.revivals_at_start
             || (now >= self.overdue() && self.path.recovered_since(self.begun))
             || (now >= self.lost() && repeats && self.path.answered_since(self.begun))
+    }
+}
+
+/// Lets others to devices whose turns are used by nothing but requests that are cut off: whether they arrived is
+/// not known, and no answer will tell.
+pub(super) fn leave_dead_paths(alive: &BTreeMap<usize, Running>) {
+    for running in alive.values().filter(|running| running.is_cut_off()) {
+        let mut same_turn = alive
+            .values()
+            .filter(|other| other.signer.index() == running.signer.index());
+        if same_turn.all(Running::is_cut_off) {
+            running.turn.abandon();
+        }
     }
 }
 

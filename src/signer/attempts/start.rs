@@ -9,7 +9,7 @@ use super::super::client::Gate;
 use super::super::health::PathState;
 use super::super::roster::{Path, Signer, Turn, leave_out_denials};
 use super::operation::{MAX_FORWARDS, Operation};
-use super::running::{Part, Running, Start};
+use super::running::{Part, Running, Start, leave_dead_paths};
 use super::tally::{Budget, Next};
 use super::timing::{self, Companion};
 
@@ -26,10 +26,12 @@ impl Operation<'_> {
         let candidates = self.candidates();
         self.withdraw_dead(&candidates);
         let exhausted = self.spent() >= MAX_FORWARDS;
-        if exhausted && self.own_sends() > 0 {
+        if self.own_sends() > 0 && (exhausted || self.once) {
+            // Nothing more is sent with these turns, so none of them can bring a position down.
+            leave_dead_paths(&self.alive);
             return far;
         }
-        if self.once && (self.own_sends() > 0 || !self.alive.is_empty()) {
+        if self.once && !self.alive.is_empty() {
             return far;
         }
         // When all is spent, a path that has come back since gets one more.

@@ -19,6 +19,7 @@ use crate::harness::http::Answer;
 use crate::harness::luck::Luck;
 use crate::harness::payload::{Kind, slot};
 use crate::harness::signer::Signer;
+use crate::harness::wait::until;
 
 use super::told::{Question, Said, Told};
 
@@ -149,6 +150,16 @@ impl Storm {
         said
     }
 
+    /// Asks until the answer says something about the slot: who asks for an old one gets none while a signer
+    /// that refused it before is left alone.
+    async fn ask_until_answered(&self, question: Question) -> Said {
+        let answered = async || {
+            let said = self.ask(question).await;
+            (!matches!(said, Said::NoSigner)).then_some(said)
+        };
+        until("an answer about the slot", answered).await
+    }
+
     /// Asks every signer's log which payloads arrived for slots that are kept: each must be signed for its
     /// own bytes, because a claim that was forwarded is never lost. Returns how many there were.
     pub(super) async fn ask_for_all_that_arrived(&self, signers: &[Signer]) -> usize {
@@ -172,7 +183,7 @@ impl Storm {
                     fill,
                     scheme,
                 };
-                answers.push(self.ask(question).await);
+                answers.push(self.ask_until_answered(question).await);
             }
             let signed = answers
                 .iter()

@@ -182,3 +182,24 @@ async fn a_drained_signer_still_gets_what_ends_its_round_and_gets_it_once() {
     assert_eq!((device.asked(), other.asked()), (2, 0));
     assert_eq!(world.attest(102, limit).await.unwrap().signer, "b");
 }
+
+#[tokio::test]
+async fn a_turn_is_not_kept_for_what_went_over_a_path_that_has_died_when_there_is_another() {
+    let (device, other) = (
+        Device::start(Faults::default()).await,
+        Device::start(Faults::default()).await,
+    );
+    let swallows = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let paths = [swallows.local_addr().unwrap(), device.address()];
+    let signers = [signer("a", &paths), signer("b", &[other.address()])];
+    let world = World::healthy(&signers).await;
+    let (roster, a) = (&world.attempts.roster, world.signer("a"));
+    let dead = || Observation::Eject(Cause::Silent);
+    roster.observe(a, &a.paths()[1], dead());
+    assert_eq!(world.attest(101, PATIENCE).await.unwrap().signer, "b");
+    assert!(!a.queue().is_idle());
+    roster.observe(a, &a.paths()[0], dead());
+    roster.observe(a, &a.paths()[1], Observation::Hit);
+    until(|| a.queue().is_idle()).await;
+    assert_eq!(world.counted("a", "abandoned"), 0);
+}

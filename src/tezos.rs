@@ -12,6 +12,7 @@ mod base58;
 mod chain;
 mod consensus;
 mod crypto;
+pub mod frame;
 mod key;
 mod payload;
 mod route;

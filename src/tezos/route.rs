@@ -14,7 +14,7 @@ use super::key::{KeyError, PublicKey, PublicKeyHash};
 use super::signature::Signature;
 
 /// The highest `version` that a sign request can ask for.
-const MAX_VERSION: u8 = 3;
+pub(super) const MAX_VERSION: u8 = 3;
 
 /// Longest excerpt of a refused value in an error, in characters.
 const MAX_EXCERPT: usize = 80;

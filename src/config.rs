@@ -13,8 +13,10 @@
 mod check;
 mod effective;
 mod environment;
+mod exposed;
 mod finding;
 mod keys;
+mod listen;
 mod load;
 mod reader;
 mod scalar;

@@ -80,6 +80,7 @@ impl Node {
             url: url.clone(),
             prefix: String::new(),
             max_connections: 1,
+            tls: crate::settings::PathTls::default(),
         };
         Self {
             client: Client::new(&settings, tasks.clone()),

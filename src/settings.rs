@@ -4,8 +4,11 @@
 //! of them knows where it came from.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::tezos::{ChainId, ConsensusKind, PublicKey, PublicKeyHash, VoteLayout};
 
@@ -28,6 +31,8 @@ pub struct Settings {
     pub deadline: Deadline,
     /// Who may ask for signatures.
     pub auth: Auth,
+    /// How much one client may ask at a time.
+    pub limits: Limits,
     /// Keys that are served; empty means every key that a signer shows.
     pub keys: Vec<Key>,
     /// Signers in the order of the file; never empty.
@@ -43,8 +48,40 @@ pub struct Settings {
 pub struct Listen {
     /// `http`: address of the baker's port.
     pub http: SocketAddr,
+    /// `https`: the same under TLS.
+    pub https: Option<SocketAddr>,
+    /// `tcp`: the socket protocol of Octez.
+    pub tcp: Option<SocketAddr>,
+    /// `unix`: the socket protocol of Octez on a Unix socket.
+    pub unix: Option<PathBuf>,
+    /// `[listen.tls]`: certificates of `https`; there whenever `https` is.
+    pub tls: Option<ListenTls>,
+    /// `[listen.sources]`: networks that may connect.
+    pub sources: Sources,
     /// `known-keys`: whether `GET /known_keys` is answered.
     pub known_keys: bool,
+}
+
+/// `[listen.sources]`: an empty list means every network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Of `listen.http`.
+    pub http: Vec<IpNet>,
+    /// Of `listen.https`.
+    pub https: Vec<IpNet>,
+    /// Of `listen.tcp`.
+    pub tcp: Vec<IpNet>,
+}
+
+/// `[limits]`: of one client, which is an address, or the user of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `client-concurrency`: requests at a time; at least 1.
+    pub client_concurrency: usize,
+    /// `client-rate`: requests a second; absent means any number.
+    pub client_rate: Option<NonZeroU32>,
+    /// `client-burst`: requests at once before the rate counts.
+    pub client_burst: NonZeroU32,
 }
 
 /// `[admin]`
@@ -52,6 +89,10 @@ pub struct Listen {
 pub struct Admin {
     /// `listen`: the read-only port; absent means none.
     pub listen: Option<SocketAddr>,
+    /// `[admin.tls]`: certificates of the read-only port; absent means plain HTTP.
+    pub tls: Option<ListenTls>,
+    /// `token-file`: holds the bearer token that everything but the probes needs.
+    pub token_file: Option<PathBuf>,
     /// `socket`: the control socket; by default `control.sock` in the state directory.
     pub socket: PathBuf,
 }
@@ -106,8 +147,22 @@ pub struct Deadline {
 /// `[auth]`
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
+    /// `mode`
+    pub mode: AuthMode,
     /// `authorized-keys`: public keys of bakers that may ask.
     pub authorized_keys: Vec<PublicKey>,
+    /// `signing-key-file`: how the proxy authenticates to signers, in mode own.
+    pub signing_key_file: Option<PathBuf>,
+}
+
+/// Whose authentication signers are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMode {
+    /// The baker's, after it was verified.
+    #[default]
+    PassThrough,
+    /// The proxy's own.
+    Own,
 }
 
 /// `[[key]]`
@@ -121,6 +176,8 @@ pub struct Key {
     pub allow: Allow,
     /// `deterministic`: whether the same bytes always get the same signature.
     pub deterministic: bool,
+    /// `clients`: names of client certificates that may ask for its signatures; absent means that none is needed.
+    pub clients: Option<Vec<String>>,
 }
 
 /// What a key may sign.
@@ -149,6 +206,9 @@ pub struct Signer {
     pub shared_watermark: bool,
     /// `deep-probe`: a slow look at the device behind it.
     pub deep_probe: Option<DeepProbe>,
+    /// `auth-key`: a file with the key that the proxy authenticates to this signer with, in mode own; absent means
+    /// `auth.signing-key-file`.
+    pub auth_key: Option<PathBuf>,
     /// `[[signer.path]]`; never empty.
     pub paths: Vec<Path>,
 }
@@ -184,6 +244,39 @@ pub struct Path {
     pub prefix: String,
     /// `max-connections`: at least 1.
     pub max_connections: usize,
+    /// `tls`: how the other side of an `https` url is trusted.
+    pub tls: PathTls,
+}
+
+/// `signer.path.tls`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathTls {
+    /// `ca`: a file of certificates that signers' certificates must chain up to; absent means those that this
+    /// system trusts.
+    pub ca: Option<PathBuf>,
+    /// `certificate` and `key`: what we show to signers that ask for a certificate.
+    pub identity: Option<TlsIdentity>,
+    /// `server-name`: the name that the certificate must be for; absent means the url's host.
+    pub server_name: Option<String>,
+}
+
+/// `[listen.tls]` and `[admin.tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenTls {
+    /// `certificate` and `key`: what we show.
+    pub identity: TlsIdentity,
+    /// `client-ca`: a file of certificates that those of bakers must chain up to; absent means that none is asked
+    /// for.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A certificate chain and its key, as files in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// `certificate`: the leaf first, then those that lead to its root.
+    pub certificate: PathBuf,
+    /// `key`: unencrypted.
+    pub key: PathBuf,
 }
 
 /// Where a path leads.
@@ -201,14 +294,85 @@ pub enum SignerUrl {
         /// The socket's path.
         path: PathBuf,
     },
+    /// `https://host:port`
+    Https {
+        /// Host name or address; IPv6 addresses without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// `tcp://host:port`: the socket protocol of Octez.
+    Tcp {
+        /// Host name or address; IPv6 addresses without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// `unix:///path`: the socket protocol of Octez over a Unix socket.
+    Unix {
+        /// The socket's path.
+        path: PathBuf,
+    },
+}
+
+impl SignerUrl {
+    /// The scheme, as it is written.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "http",
+            Self::HttpUnix { .. } => "http+unix",
+            Self::Https { .. } => "https",
+            Self::Tcp { .. } => "tcp",
+            Self::Unix { .. } => "unix",
+        }
+    }
+
+    /// Host and port, where there are any.
+    #[must_use]
+    pub fn host_and_port(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::Http { host, port } | Self::Https { host, port } | Self::Tcp { host, port } => {
+                Some((host, *port))
+            }
+            Self::HttpUnix { .. } | Self::Unix { .. } => None,
+        }
+    }
+
+    /// The path of a Unix socket, where there is one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::HttpUnix { path } | Self::Unix { path } => Some(path),
+            Self::Http { .. } | Self::Https { .. } | Self::Tcp { .. } => None,
+        }
+    }
+
+    /// Whether HTTP is spoken there; else the socket protocol of Octez.
+    #[must_use]
+    pub const fn is_http(&self) -> bool {
+        match self {
+            Self::Http { .. } | Self::HttpUnix { .. } | Self::Https { .. } => true,
+            Self::Tcp { .. } | Self::Unix { .. } => false,
+        }
+    }
+
+    /// `host:port` with brackets around IPv6 addresses, or `localhost` for a Unix socket.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.host_and_port() {
+            Some((host, port)) if host.contains(':') => format!("[{host}]:{port}"),
+            Some((host, port)) => format!("{host}:{port}"),
+            None => "localhost".to_owned(),
+        }
+    }
 }
 
 impl std::fmt::Display for SignerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
-            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
-            Self::HttpUnix { path } => write!(f, "http+unix://{}", path.display()),
+        match self.socket() {
+            Some(path) => write!(f, "{}://{}", self.scheme(), path.display()),
+            None => write!(f, "{}://{}", self.scheme(), self.authority()),
         }
     }
 }

@@ -28,7 +28,7 @@ mod simulation;
 pub use attempts::{Ask, AttemptError, Attempts, Lookout, Sighting, Signed};
 pub use board::Reader;
 pub use cause::Cause;
-pub use client::{Answer, FailureClass, Gate, Outgoing, SendError};
+pub use client::{Answer, FailureClass, Gate, Outgoing, Question, SendError};
 pub use health::{PathHealth, PathState, SignerState, Transition};
 pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
 pub use queue::Place;

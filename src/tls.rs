@@ -1,12 +1,28 @@
-//! The one place that chooses the TLS provider.
+//! TLS: the one place that chooses the provider, and configurations that follow the files they are made of.
 //!
-//! Nothing speaks TLS yet; whatever will takes the provider from here and passes it on explicitly. It is
-//! also installed as the process's default once, because the day a dependency brings a second provider
-//! rustls would otherwise panic at its first use.
+//! A configuration is made anew when one of its files changes, and taken into use only if it is sound; else the
+//! old one stays and the reason is told. The provider is passed on explicitly. It is also installed as the
+//! process's default once, because the day a dependency brings a second provider rustls would otherwise panic
+//! at its first use.
+//!
+//! Knows nothing of listeners, signers or HTTP; makes no connection.
+
+mod certificate;
+mod inward;
+mod kept;
+mod outward;
+mod pem;
+mod words;
 
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
+
+pub use certificate::{Expiry, names};
+pub use inward::Inward;
+pub use kept::{Kept, View};
+pub use outward::Outward;
+pub use words::words;
 
 /// The provider of every TLS connection: ring, which needs a C compiler and nothing else to build.
 #[must_use]
@@ -22,24 +38,4 @@ pub fn install() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_provider_can_make_a_configuration_for_both_versions_of_tls() {
-        let roots = rustls::RootCertStore::empty();
-        let config = rustls::ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        assert!(config.enable_sni);
-    }
-
-    #[test]
-    fn installing_twice_does_no_harm() {
-        install();
-        install();
-        assert!(CryptoProvider::get_default().is_some());
-    }
-}
+mod tests;

@@ -41,6 +41,7 @@ impl Home {
             repeat: Repeat::Replay,
             shared_watermark: false,
             deep_probe: None,
+            auth_key: None,
             paths: vec![PathSettings {
                 name: "1".to_owned(),
                 url: SignerUrl::Http {
@@ -49,6 +50,7 @@ impl Home {
                 },
                 prefix: String::new(),
                 max_connections: 1,
+                tls: crate::settings::PathTls::default(),
             }],
         };
         let signers: Vec<_> = names.iter().map(signer).collect();

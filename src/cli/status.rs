@@ -97,6 +97,7 @@ async fn fetch(url: &SignerUrl, target: &str) -> Result<(u16, String), Failure> 
         url: url.clone(),
         prefix: String::new(),
         max_connections: 1,
+        tls: crate::settings::PathTls::default(),
     };
     let client = Client::new(&settings, Tasks::new());
     let (outgoing, gate) = (Outgoing::get(target.to_owned()), Gate::open());

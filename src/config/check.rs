@@ -7,19 +7,46 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::exposed;
 use super::reader::{Located, Place, Reader};
 use super::url::MAX_SOCKET_PATH;
 use crate::settings::{Settings, SignerUrl};
 
-/// Where we shall listen; an address is absent when the file's is unusable.
+/// Where we shall listen; an address is absent when there is none or the file's is unusable.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    /// `listen.http`
-    pub(super) http: Option<Located<SocketAddr>>,
     /// `admin.listen`
     pub(super) admin: Option<Located<SocketAddr>>,
     /// `admin.socket`
     pub(super) socket: Located<PathBuf>,
+    /// For bakers.
+    pub(super) doors: Doors,
+}
+
+/// Where bakers come in.
+#[derive(Debug)]
+pub(super) struct Doors {
+    /// `listen.http`
+    pub(super) http: Option<Located<SocketAddr>>,
+    /// `listen.https`
+    pub(super) https: Option<Located<SocketAddr>>,
+    /// `listen.tcp`
+    pub(super) tcp: Option<Located<SocketAddr>>,
+    /// `listen.unix`
+    pub(super) unix: Option<Located<PathBuf>>,
+}
+
+impl Listeners {
+    fn addresses(&self) -> impl Iterator<Item = &Located<SocketAddr>> {
+        let Doors {
+            http, https, tcp, ..
+        } = &self.doors;
+        [http, https, tcp, &self.admin].into_iter().flatten()
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = &Located<PathBuf>> {
+        self.doors.unix.iter().chain([&self.socket])
+    }
 }
 
 /// Checks what no single table can.
@@ -29,19 +56,28 @@ pub(super) fn document(
     listeners: &Listeners,
     targets: &[Located<SignerUrl>],
 ) {
-    same_listener(reader, listeners);
+    let addresses: Vec<_> = listeners.addresses().collect();
+    for (index, second) in addresses.iter().enumerate() {
+        for first in addresses.iter().take(index) {
+            same_listener(reader, first, second);
+        }
+    }
+    if let Some(unix) = listeners.doors.unix.as_ref()
+        && unix.value == listeners.socket.value
+    {
+        let remedy = "name another file";
+        reader.complain(&unix.place, "is also admin.socket", remedy);
+    }
     socket_length(reader, &listeners.socket);
     for target in targets {
         loops(reader, listeners, target);
     }
-    warnings(reader, settings, listeners);
+    exposed::warnings(reader, settings, listeners);
+    warnings(reader, settings);
 }
 
-fn same_listener(reader: &mut Reader, listeners: &Listeners) {
-    let (Some(http), Some(admin)) = (&listeners.http, &listeners.admin) else {
-        return;
-    };
-    let (a, b) = (http.value, admin.value);
+fn same_listener(reader: &mut Reader, first: &Located<SocketAddr>, second: &Located<SocketAddr>) {
+    let (a, b) = (first.value, second.value);
     let covers = |x: IpAddr, y: IpAddr| x == y || x.is_unspecified();
     let overlap = covers(a.ip(), b.ip()) || covers(b.ip(), a.ip());
     if a.port() == 0 || a.port() != b.port() || !overlap {
@@ -49,10 +85,10 @@ fn same_listener(reader: &mut Reader, listeners: &Listeners) {
     }
     // Complain where a line says it: with both from the file or the environment, at the later key.
     let given = |at: &Place| at.line.is_some() || at.variable.is_some();
-    let (at, other) = if given(&admin.place) || !given(&http.place) {
-        (admin, http)
+    let (at, other) = if given(&second.place) || !given(&first.place) {
+        (second, first)
     } else {
-        (http, admin)
+        (first, second)
     };
     let problem = format!("{} is also {}", at.value, other.place.key);
     reader.complain(&at.place, problem, "use another port");
@@ -70,19 +106,19 @@ fn socket_length(reader: &mut Reader, socket: &Located<PathBuf>) {
 
 fn loops(reader: &mut Reader, listeners: &Listeners, target: &Located<SignerUrl>) {
     let remedy = "write the address of the signer, or of its tunnel";
-    match &target.value {
-        SignerUrl::Http { host, port } => {
-            for listener in [&listeners.http, &listeners.admin].into_iter().flatten() {
-                if reaches(host, *port, listener.value) {
-                    let problem = format!("leads back to our own {}", listener.place.key);
-                    reader.complain(&target.place, problem, remedy);
-                }
+    if let Some((host, port)) = target.value.host_and_port() {
+        for listener in listeners.addresses() {
+            if reaches(host, port, listener.value) {
+                let problem = format!("leads back to our own {}", listener.place.key);
+                reader.complain(&target.place, problem, remedy);
             }
         }
-        SignerUrl::HttpUnix { path } if *path == listeners.socket.value => {
-            reader.complain(&target.place, "leads back to our own admin.socket", remedy);
+    }
+    for socket in listeners.sockets() {
+        if target.value.socket() == Some(&socket.value) {
+            let problem = format!("leads back to our own {}", socket.place.key);
+            reader.complain(&target.place, problem, remedy);
         }
-        SignerUrl::HttpUnix { .. } => {}
     }
 }
 
@@ -116,19 +152,7 @@ fn is_this_host(address: IpAddr) -> bool {
         }
 }
 
-fn warnings(reader: &mut Reader, settings: &Settings, listeners: &Listeners) {
-    let open = settings.auth.authorized_keys.is_empty();
-    if let Some(http) = listeners
-        .http
-        .as_ref()
-        .filter(|http| open && !http.value.ip().is_loopback())
-    {
-        reader.warn(
-            &http.place,
-            "whoever can reach this address can ask for signatures",
-            "listen on 127.0.0.1, or list the bakers' keys in auth.authorized-keys",
-        );
-    }
+fn warnings(reader: &mut Reader, settings: &Settings) {
     if let [signer] = settings.signers.as_slice() {
         reader.warn(
             &Place::of_key("signer"),

@@ -7,19 +7,36 @@ use std::fmt::Display;
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use crate::settings::{Allow, Chain, DeepProbe, Key, Path, Repeat, Settings, Signer};
+use crate::settings::{
+    Allow, AuthMode, Chain, DeepProbe, Key, Listen, ListenTls, Path, PathTls, Repeat, Settings,
+    Signer, Sources, TlsIdentity,
+};
 
 /// The text; loads to the same settings, and to the same text.
 pub(super) fn text(settings: &Settings) -> String {
     let mut out = Lines::default();
     out.table("[listen]");
     out.key("http", quoted(settings.listen.http));
-    out.key("known-keys", settings.listen.known_keys);
+    doors(&mut out, &settings.listen);
     out.table("[admin]");
     if let Some(listen) = settings.admin.listen {
         out.key("listen", quoted(listen));
     }
     out.key("socket", path(&settings.admin.socket));
+    match &settings.admin.token_file {
+        Some(file) => out.key("token-file", path(file)),
+        None => out.comment("token-file: none"),
+    }
+    if let Some(tls) = &settings.admin.tls {
+        listen_tls(&mut out, "[admin.tls]", tls);
+    }
+    out.table("[limits]");
+    out.key("client-concurrency", settings.limits.client_concurrency);
+    match settings.limits.client_rate {
+        Some(rate) => out.key("client-rate", rate),
+        None => out.comment("client-rate: any"),
+    }
+    out.key("client-burst", settings.limits.client_burst);
     out.table("[state]");
     out.key("directory", path(&settings.state.directory));
     match &settings.state.lineage {
@@ -53,7 +70,14 @@ pub(super) fn text(settings: &Settings) -> String {
     }
     out.key("other", duration(settings.deadline.other));
     out.table("[auth]");
-    out.key("mode", quoted("pass-through"));
+    let mode = match settings.auth.mode {
+        AuthMode::PassThrough => "pass-through",
+        AuthMode::Own => "own",
+    };
+    out.key("mode", quoted(mode));
+    if let Some(file) = &settings.auth.signing_key_file {
+        out.key("signing-key-file", path(file));
+    }
     out.key("authorized-keys", list(&settings.auth.authorized_keys));
     for key in &settings.keys {
         self::key(&mut out, key);
@@ -65,6 +89,42 @@ pub(super) fn text(settings: &Settings) -> String {
     out.key("period", duration(settings.probe.period));
     out.key("timeout", duration(settings.probe.timeout));
     out.finish()
+}
+
+/// Where bakers come in, besides `http`.
+fn doors(out: &mut Lines, listen: &Listen) {
+    match listen.https {
+        Some(https) => out.key("https", quoted(https)),
+        None => out.comment("https: none"),
+    }
+    match listen.tcp {
+        Some(tcp) => out.key("tcp", quoted(tcp)),
+        None => out.comment("tcp: none"),
+    }
+    match &listen.unix {
+        Some(unix) => out.key("unix", path(unix)),
+        None => out.comment("unix: none"),
+    }
+    out.key("known-keys", listen.known_keys);
+    if let Some(tls) = &listen.tls {
+        listen_tls(out, "[listen.tls]", tls);
+    }
+    let Sources { http, https, tcp } = &listen.sources;
+    if listen.sources != Sources::default() {
+        out.table("[listen.sources]");
+        out.key("http", list(http));
+        out.key("https", list(https));
+        out.key("tcp", list(tcp));
+    }
+}
+
+fn listen_tls(out: &mut Lines, header: &str, tls: &ListenTls) {
+    out.table(header);
+    out.key("certificate", path(&tls.identity.certificate));
+    out.key("key", path(&tls.identity.key));
+    if let Some(client_ca) = &tls.client_ca {
+        out.key("client-ca", path(client_ca));
+    }
 }
 
 fn chain(out: &mut Lines, chain: &Chain) {
@@ -83,6 +143,9 @@ fn key(out: &mut Lines, key: &Key) {
     }
     out.key("allow", list(&words(&key.allow)));
     out.key("deterministic", key.deterministic);
+    if let Some(clients) = &key.clients {
+        out.key("clients", list(clients));
+    }
 }
 
 fn signer(out: &mut Lines, signer: &Signer) {
@@ -104,17 +167,39 @@ fn signer(out: &mut Lines, signer: &Signer) {
             format!("{{ path = {path}, period = {period} }}"),
         );
     }
+    if let Some(file) = &signer.auth_key {
+        out.key("auth-key", path(file));
+    }
     for path in &signer.paths {
         signer_path(out, path);
     }
 }
 
-fn signer_path(out: &mut Lines, path: &Path) {
+fn signer_path(out: &mut Lines, settings: &Path) {
     out.table("[[signer.path]]");
-    out.key("name", quoted(&path.name));
-    out.key("url", quoted(&path.url));
-    out.key("prefix", quoted(&path.prefix));
-    out.key("max-connections", path.max_connections);
+    out.key("name", quoted(&settings.name));
+    out.key("url", quoted(&settings.url));
+    out.key("prefix", quoted(&settings.prefix));
+    out.key("max-connections", settings.max_connections);
+    let PathTls {
+        ca,
+        identity,
+        server_name,
+    } = &settings.tls;
+    let mut tls = Vec::new();
+    if let Some(ca) = ca {
+        tls.push(format!("ca = {}", path(ca)));
+    }
+    if let Some(TlsIdentity { certificate, key }) = identity {
+        tls.push(format!("certificate = {}", path(certificate)));
+        tls.push(format!("key = {}", path(key)));
+    }
+    if let Some(server_name) = server_name {
+        tls.push(format!("server-name = {}", quoted(server_name)));
+    }
+    if !tls.is_empty() {
+        out.key("tls", format!("{{ {} }}", tls.join(", ")));
+    }
 }
 
 /// The words of an `allow` list.

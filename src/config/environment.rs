@@ -24,7 +24,7 @@ pub(super) struct Overrides {
     by_key: BTreeMap<(String, String), Variable>,
     /// Keys whose override was taken.
     taken: BTreeSet<(String, String)>,
-    /// Names without exactly one table and one key, and second names of the same key.
+    /// Names without a table and a key, and second names of the same key.
     stray: Vec<Variable>,
 }
 
@@ -74,12 +74,13 @@ impl Overrides {
 
 /// Table and key of a variable's name, in the file's spelling.
 pub(super) fn table_and_key(name: &str) -> Option<(String, String)> {
-    let (table, key) = name.strip_prefix(PREFIX)?.split_once("__")?;
-    if table.is_empty() || key.is_empty() || key.contains("__") {
+    let (table, key) = name.strip_prefix(PREFIX)?.rsplit_once("__")?;
+    let spelled = |part: &str| part.to_ascii_lowercase().replace('_', "-");
+    let table: Vec<String> = table.split("__").map(spelled).collect();
+    if key.is_empty() || table.iter().any(String::is_empty) {
         return None;
     }
-    let spelled = |part: &str| part.to_ascii_lowercase().replace('_', "-");
-    Some((spelled(table), spelled(key)))
+    Some((table.join("."), spelled(key)))
 }
 
 /// The variable that sets a dotted key.

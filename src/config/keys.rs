@@ -7,7 +7,8 @@ use std::str::FromStr;
 use super::reader::Located;
 use super::shown;
 use super::table::Table;
-use crate::settings::{Allow, Auth, Key};
+use super::tables::path;
+use crate::settings::{Allow, Auth, AuthMode, Key};
 use crate::tezos::{ConsensusKind, PublicKey, PublicKeyHash};
 
 /// Operations that are not consensus, by the file's words.
@@ -22,9 +23,16 @@ const DEFAULT_ALLOW: [ConsensusKind; 3] = [
     ConsensusKind::Attestation,
 ];
 
+/// Words of `auth.mode`.
+const MODES: [(&str, AuthMode); 2] = [
+    ("pass-through", AuthMode::PassThrough),
+    ("own", AuthMode::Own),
+];
+
 /// `[auth]`
 pub(super) fn auth(table: &mut Table<'_, '_>) -> Auth {
-    mode(table);
+    let mode = table.word("mode", &MODES);
+    let signing_key_file = path(table, "signing-key-file", "the proxy's own key");
     let mut seen = BTreeMap::new();
     let texts = table.texts("authorized-keys").unwrap_or_default();
     let mut authorized_keys = Vec::new();
@@ -36,22 +44,10 @@ pub(super) fn auth(table: &mut Table<'_, '_>) -> Auth {
         table.unique(&mut seen, &text, "list it once");
         authorized_keys.push(key.value);
     }
-    Auth { authorized_keys }
-}
-
-/// `auth.mode`: one so far.
-fn mode(table: &mut Table<'_, '_>) {
-    let Some(mode) = table.text("mode") else {
-        return;
-    };
-    match mode.value.as_str() {
-        "pass-through" => {}
-        "own" => table.reader.complain(
-            &mode.place,
-            "not supported by this version",
-            "write \"pass-through\": the baker's authentication goes on to the signer",
-        ),
-        other => table.unknown_word(&mode.place, other, &["pass-through"]),
+    Auth {
+        mode: mode.map(|at| at.value).unwrap_or_default(),
+        authorized_keys,
+        signing_key_file: signing_key_file.map(|at| at.value),
     }
 }
 
@@ -69,6 +65,7 @@ fn key(table: &mut Table<'_, '_>, seen: &mut BTreeMap<PublicKeyHash, String>) ->
     let public_key = text.and_then(|text| public_key(table, text));
     let allow = allow(table);
     let deterministic = table.boolean("deterministic").map(|at| at.value);
+    let clients = clients(table);
     let hash = hash?;
     table.unique(seen, &hash, "write one [[key]] for it");
     if let Some(public_key) = &public_key {
@@ -80,7 +77,29 @@ fn key(table: &mut Table<'_, '_>, seen: &mut BTreeMap<PublicKeyHash, String>) ->
         allow,
         deterministic: deterministic
             .unwrap_or_else(|| hash.value.curve().is_deterministic_by_default()),
+        clients,
     })
+}
+
+/// `key.clients`
+fn clients(table: &mut Table<'_, '_>) -> Option<Vec<String>> {
+    let texts = table.texts("clients")?;
+    let mut seen = BTreeMap::new();
+    for text in &texts {
+        if text.value.trim().is_empty() {
+            let remedy = "write a name of the baker's certificate";
+            table.reader.complain(&text.place, "is empty", remedy);
+        }
+        table.unique(&mut seen, text, "list it once");
+    }
+    if texts.is_empty() {
+        let place = table.place_of("clients");
+        let remedy = "leave clients out to let every baker ask";
+        table
+            .reader
+            .warn(&place, "nobody may ask for this key", remedy);
+    }
+    Some(texts.into_iter().map(|text| text.value).collect())
 }
 
 /// The public key must be the one that the hash is of.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::reader::Located;
 use super::table::Table;
-use crate::settings::{DeepProbe, Path, Repeat, Signer, SignerUrl};
+use crate::settings::{DeepProbe, Path, PathTls, Repeat, Signer, SignerUrl};
 
 /// Signatures at a time; no device of ours signs faster by being asked more at once.
 const CAPACITY: RangeInclusive<usize> = 1..=1024;
@@ -83,14 +83,25 @@ fn signer(table: &mut Table<'_, '_>, index: usize, seen: &mut Seen<'_>) -> Signe
             "write capacity = 1, or leave shared-watermark out",
         );
     }
+    let deep_probe = deep_probe(table);
+    let auth_key = super::tables::path(table, "auth-key", "the key that we authenticate with");
+    let paths = paths(table, capacity, seen);
+    if deep_probe.is_some() && !paths.iter().any(|path| path.url.is_http()) {
+        let place = table.place_of("deep-probe");
+        let remedy = "leave it out, or add a path with an http url";
+        table
+            .reader
+            .complain(&place, "no path of this signer speaks http", remedy);
+    }
     Signer {
         name: name.map(|at| at.value).unwrap_or_default(),
         priority: priority.unwrap_or_else(|| u32::try_from(position).unwrap_or(u32::MAX)),
         capacity,
         repeat: repeat.map_or(Repeat::Replay, |at| at.value),
         shared_watermark,
-        deep_probe: deep_probe(table),
-        paths: paths(table, capacity, seen),
+        deep_probe,
+        auth_key: auth_key.map(|at| at.value),
+        paths,
     }
 }
 
@@ -160,7 +171,9 @@ fn path(
     let url = table.url("url", "leave it out and write it as prefix");
     let prefix = prefix(table);
     let max_connections = max_connections(table, capacity);
+    let tls = table.table("tls", tls);
     let url = url?;
+    fits_url(table, &url.value, &prefix, &tls);
     seen.targets.push(url.clone());
     let route = format!("{}{prefix}", url.value);
     if let Some(first) = seen.routes.get(&route) {
@@ -178,7 +191,54 @@ fn path(
         url: url.value,
         prefix,
         max_connections,
+        tls,
     })
+}
+
+/// `signer.path.tls`
+fn tls(table: &mut Table<'_, '_>) -> PathTls {
+    let ca = super::tables::path(table, "ca", "the authority of the signer's certificate");
+    let (certificate, key) = (table.has("certificate"), table.has("key"));
+    if certificate != key {
+        let place = table.place_of(if certificate { "key" } else { "certificate" });
+        let remedy = "write both certificate and key, or neither";
+        table.reader.missing(&place, "is missing", remedy);
+    }
+    let identity = super::listen::identity(table);
+    let server_name = table.text("server-name");
+    if let Some(name) = server_name
+        .as_ref()
+        .filter(|name| !is_server_name(&name.value))
+    {
+        let remedy = "write a DNS name or an IP address";
+        table
+            .reader
+            .complain(&name.place, "is no name that a certificate has", remedy);
+    }
+    PathTls {
+        ca: ca.map(|at| at.value),
+        identity,
+        server_name: server_name.map(|at| at.value),
+    }
+}
+
+fn is_server_name(name: &str) -> bool {
+    rustls::pki_types::ServerName::try_from(name).is_ok()
+}
+
+/// What a url's protocol has no use for.
+fn fits_url(table: &mut Table<'_, '_>, url: &SignerUrl, prefix: &str, tls: &PathTls) {
+    if !prefix.is_empty() && !url.is_http() {
+        let place = table.place_of("prefix");
+        let problem = format!("{}:// has no paths", url.scheme());
+        table.reader.complain(&place, problem, "leave it out");
+    }
+    if *tls != PathTls::default() && !matches!(url, SignerUrl::Https { .. }) {
+        let place = table.place_of("tls");
+        let problem = format!("{}:// is not secured", url.scheme());
+        let remedy = "use an https:// url, or leave tls out";
+        table.reader.complain(&place, problem, remedy);
+    }
 }
 
 /// `signer.path.prefix` without its trailing slashes.

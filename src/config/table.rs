@@ -238,7 +238,7 @@ impl<'r, 't> Table<'r, 't> {
                 ..Place::of_key(self.key_of(name))
             };
             let is_table = value.get_ref().is_table();
-            let verdict = unknown::key(&self.shape_of(name), name, &self.asked, is_table);
+            let verdict = unknown::key(name, &self.asked, is_table);
             self.reader
                 .complain(&place, verdict.problem, verdict.remedy);
         }

@@ -3,7 +3,7 @@
 //! Rules that concern more than one table are in `check`; keys and signers have modules of their own.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,16 +11,10 @@ use std::time::Duration;
 use super::check::{self, Listeners};
 use super::reader::Located;
 use super::table::Table;
-use super::{keys, signers, url};
-use crate::settings::{
-    Admin, Chain, Deadline, Guard, Listen, Node, Probe, Settings, SignerUrl, State,
-};
+use super::{keys, listen, signers, url};
+use crate::settings::{Admin, Chain, Deadline, Guard, Node, Probe, Settings, SignerUrl, State};
 use crate::tezos::{ChainId, VoteLayout};
 
-/// The baker's port: 6732 and 7732 are those of octez-signer itself.
-const DEFAULT_HTTP: SocketAddr = local(6733);
-/// The read-only port.
-const DEFAULT_ADMIN: SocketAddr = local(9632);
 /// File name of the control socket in the state directory.
 const CONTROL_SOCKET: &str = "control.sock";
 
@@ -58,8 +52,9 @@ const PROBE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Durat
 
 /// Reads the whole document. Settings are complete only when no finding was noted.
 pub(super) fn document(root: &mut Table<'_, '_>) -> Settings {
-    let (listen, http) = root.table("listen", listen);
-    let (admin_listen, socket) = root.table("admin", admin);
+    let (listen, doors) = root.table("listen", listen::listen);
+    let (admin, admin_listen, socket) = root.table("admin", listen::admin);
+    let limits = root.table("limits", listen::limits);
     let state = root.table("state", state);
     let socket = socket
         .unwrap_or_else(|| root.default("admin.socket", state.directory.join(CONTROL_SOCKET)));
@@ -76,8 +71,8 @@ pub(super) fn document(root: &mut Table<'_, '_>) -> Settings {
     let settings = Settings {
         listen,
         admin: Admin {
-            listen: Some(admin_listen.as_ref().map_or(DEFAULT_ADMIN, |at| at.value)),
             socket: socket.value.clone(),
+            ..admin
         },
         state,
         node,
@@ -85,36 +80,19 @@ pub(super) fn document(root: &mut Table<'_, '_>) -> Settings {
         guard,
         deadline,
         auth,
+        limits,
         keys,
         signers,
         probe,
         config_hash: String::new(),
     };
     let listeners = Listeners {
-        http,
         admin: admin_listen,
         socket,
+        doors,
     };
     check::document(root.reader, &settings, &listeners, &targets);
     settings
-}
-
-/// `[listen]`; the address comes with its place unless it is unusable.
-fn listen(table: &mut Table<'_, '_>) -> (Listen, Option<Located<SocketAddr>>) {
-    let http = address_or(table, "http", DEFAULT_HTTP);
-    let known_keys = table.boolean("known-keys").is_some_and(|yes| yes.value);
-    let listen = Listen {
-        http: http.as_ref().map_or(DEFAULT_HTTP, |at| at.value),
-        known_keys,
-    };
-    (listen, http)
-}
-
-/// `[admin]`
-fn admin(table: &mut Table<'_, '_>) -> (Option<Located<SocketAddr>>, Option<Located<PathBuf>>) {
-    let listen = address_or(table, "listen", DEFAULT_ADMIN);
-    let socket = path(table, "socket", "the control socket");
-    (listen, socket)
 }
 
 /// `[state]`
@@ -170,11 +148,11 @@ fn node(table: &mut Table<'_, '_>, targets: &mut Vec<Located<SignerUrl>>) -> Opt
         );
     }
     let url = table.url("url", "leave it out: only scheme, host and port are needed")?;
-    if matches!(url.value, SignerUrl::HttpUnix { .. }) {
+    if !url.value.is_http() || url.value.socket().is_some() {
         table.reader.complain(
             &url.place,
-            "a node is reached over http:// only",
-            "use http://",
+            "a node is reached over http:// or https:// only",
+            "use http:// or https://",
         );
         return None;
     }
@@ -281,7 +259,7 @@ impl Table<'_, '_> {
 }
 
 /// An address or its default; nothing only when the one given is unusable.
-fn address_or(
+pub(super) fn address_or(
     table: &mut Table<'_, '_>,
     key: &'static str,
     default: SocketAddr,
@@ -294,7 +272,11 @@ fn address_or(
 }
 
 /// A path in the file system.
-fn path(table: &mut Table<'_, '_>, key: &'static str, what: &str) -> Option<Located<PathBuf>> {
+pub(super) fn path(
+    table: &mut Table<'_, '_>,
+    key: &'static str,
+    what: &str,
+) -> Option<Located<PathBuf>> {
     let text = table.text(key)?;
     let problem = if text.value.is_empty() {
         "is empty"
@@ -308,8 +290,4 @@ fn path(table: &mut Table<'_, '_>, key: &'static str, what: &str) -> Option<Loca
         .reader
         .complain(&text.place, problem, format!("write the path of {what}"));
     None
-}
-
-const fn local(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod deep_probe;
+mod doors;
 mod keys;
 mod urls;
 mod variables;
@@ -101,12 +102,25 @@ fn every_scalar_of_a_single_table_can_be_set_by_a_variable() {
         [
             "admin.listen",
             "admin.socket",
+            "admin.tls.certificate",
+            "admin.tls.key",
+            "admin.token-file",
             "auth.mode",
+            "auth.signing-key-file",
             "deadline.consensus",
             "deadline.other",
             "guard.level-gap",
+            "limits.client-burst",
+            "limits.client-concurrency",
+            "limits.client-rate",
             "listen.http",
+            "listen.https",
             "listen.known-keys",
+            "listen.tcp",
+            "listen.tls.certificate",
+            "listen.tls.client-ca",
+            "listen.tls.key",
+            "listen.unix",
             "node.url",
             "probe.period",
             "probe.timeout",

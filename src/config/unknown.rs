@@ -1,7 +1,4 @@
 //! What to say about keys and variables that nobody knows: the nearest known one, or all of them.
-//!
-//! Also the sentences for keys that belong to later versions, so that a configuration written ahead of
-//! its time is refused with the reason and not with a guess at a typing error.
 
 use super::environment::{table_and_key, variable_name};
 use super::reader::{Place, Reader};
@@ -9,25 +6,6 @@ use super::shown;
 
 /// Largest distance, in edits, at which a name is taken for a misspelt one; short names allow less.
 const MAX_EDITS: usize = 3;
-
-/// Keys that this version does not have yet, and what to do without them.
-const LATER: [(&str, &str); 6] = [
-    (
-        "auth.signing-key-file",
-        "leave it out: the baker's authentication is passed on",
-    ),
-    ("listen.https", "use listen.http, or end TLS in front of it"),
-    (
-        "listen.tcp",
-        "use listen.http and an http:// url in the baker",
-    ),
-    ("listen.tls", "use listen.http, or end TLS in front of it"),
-    (
-        "listen.unix",
-        "use listen.http and an http:// url in the baker",
-    ),
-    ("signer.path.tls", "use an http:// or http+unix:// url"),
-];
 
 /// A problem and its remedy.
 #[derive(Debug)]
@@ -38,11 +16,8 @@ pub(super) struct Verdict {
     pub(super) remedy: String,
 }
 
-/// What to say about an unknown key; `shape` is the dotted key without indices.
-pub(super) fn key(shape: &str, name: &str, allowed: &[&'static str], is_table: bool) -> Verdict {
-    if let Some(verdict) = later(shape) {
-        return verdict;
-    }
+/// What to say about an unknown key.
+pub(super) fn key(name: &str, allowed: &[&'static str], is_table: bool) -> Verdict {
     let what = if is_table {
         "unknown table"
     } else {
@@ -72,7 +47,7 @@ pub(super) fn variables(reader: &mut Reader) {
                 problem: "cannot be set by a variable, only in the file".to_owned(),
                 remedy: String::new(),
             },
-            Some(key) => later(key).unwrap_or_else(|| unknown_variable(reader, key)),
+            Some(key) => unknown_variable(reader, key),
             None => unknown_variable(reader, ""),
         };
         let place = Place {
@@ -100,14 +75,6 @@ pub(super) fn nearest<'c>(
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-fn later(shape: &str) -> Option<Verdict> {
-    let (_, remedy) = LATER.iter().find(|(key, _)| *key == shape)?;
-    Some(Verdict {
-        problem: "not supported by this version".to_owned(),
-        remedy: (*remedy).to_owned(),
-    })
 }
 
 fn unknown_variable(reader: &Reader, key: &str) -> Verdict {

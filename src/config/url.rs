@@ -1,4 +1,5 @@
-//! Urls of paths and of the node: `http://host:port` and `http+unix:///socket`.
+//! Urls of paths and of the node: `http://host:port`, `https://host:port`, `tcp://host:port`,
+//! `http+unix:///socket` and `unix:///socket`.
 //!
 //! Parsed by hand on purpose: of a general url we would refuse nearly everything, and each refusal needs
 //! a sentence of its own.
@@ -44,20 +45,30 @@ pub(super) fn parse(text: &str, place_for_path: &str) -> Result<SignerUrl, UrlEr
         return refuse("has white space or control characters", "leave them out");
     }
     match scheme.to_ascii_lowercase().as_str() {
-        "http" => http(rest, place_for_path),
-        "http+unix" => http_unix(rest),
-        "https" | "tcp" | "unix" => refuse(
-            &format!("the scheme {scheme}:// is not supported by this version"),
-            "use http:// or http+unix://",
-        ),
+        scheme @ ("http" | "https" | "tcp") => {
+            let (host, port) = address(scheme, rest, place_for_path)?;
+            Ok(match scheme {
+                "https" => SignerUrl::Https { host, port },
+                "tcp" => SignerUrl::Tcp { host, port },
+                _ => SignerUrl::Http { host, port },
+            })
+        }
+        scheme @ ("http+unix" | "unix") => {
+            let path = socket(scheme, rest)?;
+            Ok(match scheme {
+                "unix" => SignerUrl::Unix { path },
+                _ => SignerUrl::HttpUnix { path },
+            })
+        }
         _ => refuse(
             &format!("unknown scheme {scheme:?}"),
-            "use http:// or http+unix://",
+            "use http://, https://, http+unix://, tcp:// or unix://",
         ),
     }
 }
 
-fn http(rest: &str, place_for_path: &str) -> Result<SignerUrl, UrlError> {
+/// The part of a url that has a host and a port.
+fn address(scheme: &str, rest: &str, place_for_path: &str) -> Result<(String, u16), UrlError> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     if authority.contains('@') {
         return refuse(
@@ -72,13 +83,25 @@ fn http(rest: &str, place_for_path: &str) -> Result<SignerUrl, UrlError> {
     let Some(port) = port else {
         return refuse(
             "has no port",
-            &format!("add it, such as http://{authority}:6732"),
+            &format!(
+                "add it, such as {scheme}://{authority}:{}",
+                usual_port(scheme)
+            ),
         );
     };
     let digits = port.bytes().all(|b| b.is_ascii_digit());
     match port.parse() {
-        Ok(port) if digits && port != 0 => Ok(SignerUrl::Http { host, port }),
+        Ok(port) if digits && port != 0 => Ok((host, port)),
         Ok(_) | Err(_) => refuse(&format!("bad port {port:?}"), "use a port from 1 to 65535"),
+    }
+}
+
+/// The port that octez-signer listens on by default.
+fn usual_port(scheme: &str) -> u16 {
+    match scheme {
+        "https" => 443,
+        "tcp" => 7732,
+        _ => 6732,
     }
 }
 
@@ -139,8 +162,10 @@ fn check_host(host: &str) -> Result<(), UrlError> {
     Ok(())
 }
 
-fn http_unix(rest: &str) -> Result<SignerUrl, UrlError> {
-    let example = "write it as http+unix:///run/signers/a.sock, with three slashes";
+/// The part of a url that is a path of a socket.
+fn socket(scheme: &str, rest: &str) -> Result<PathBuf, UrlError> {
+    let example = format!("write it as {scheme}:///run/signers/a.sock, with three slashes");
+    let example = example.as_str();
     if !rest.starts_with('/') {
         return refuse("the path of the socket is not absolute", example);
     }
@@ -153,9 +178,7 @@ fn http_unix(rest: &str) -> Result<SignerUrl, UrlError> {
             &format!("use at most {MAX_SOCKET_PATH} bytes"),
         );
     }
-    Ok(SignerUrl::HttpUnix {
-        path: PathBuf::from(rest),
-    })
+    Ok(PathBuf::from(rest))
 }
 
 fn refuse<T>(problem: &str, remedy: &str) -> Result<T, UrlError> {

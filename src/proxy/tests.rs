@@ -86,6 +86,8 @@ fn proxy_with(
         vote_layouts: Vec::new(),
         keys,
         auth: Auth {
+            mode: crate::settings::AuthMode::PassThrough,
+            signing_key_file: None,
             authorized_keys: bakers,
         },
         deadline: Deadline {
@@ -131,5 +133,6 @@ fn policy_of(
             michelson,
         },
         deterministic: true,
+        clients: None,
     }
 }

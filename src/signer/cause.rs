@@ -31,8 +31,12 @@ pub enum Cause {
     Silent,
     /// An HTTP status that says something is wrong.
     Status(u16, String),
+    /// TLS fails, in words.
+    Tls(String),
     /// Not asked any more: its time was over, or another had signed.
     TooLate,
+    /// The path's protocol has no form for it.
+    Unspeakable(String),
     /// No connection can be made, in the system's words.
     Unreachable(String),
     /// The public key shown is not the one of the key hash.
@@ -59,7 +63,14 @@ impl fmt::Display for Cause {
             Self::Silent => f.write_str("accepts but does not answer"),
             Self::Status(code, words) if words.is_empty() => write!(f, "answers status {code}"),
             Self::Status(code, words) => write!(f, "answers status {code}: {words}"),
+            Self::Tls(words) => write!(f, "fails to make a secure connection ({words})"),
             Self::TooLate => f.write_str("was not asked any more"),
+            Self::Unspeakable(what) => {
+                write!(
+                    f,
+                    "speaks the socket protocol, which cannot ask this ({what})"
+                )
+            }
             Self::Unreachable(words) => write!(f, "cannot be reached ({words})"),
             Self::WrongKey(key) => write!(f, "shows a public key that does not hash to {key}"),
             Self::WrongSignature => f.write_str("gave a signature that does not verify"),

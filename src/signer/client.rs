@@ -1,5 +1,5 @@
-//! Our own small HTTP/1.1 client over hyper's connection API: one per path, the only place that names
-//! hyper's client.
+//! Our own small client: one per path. It asks in HTTP/1.1 over hyper's connection API or in the socket
+//! protocol of Octez, as the path's url says; answers look the same.
 //!
 //! No hidden retry: a request is sent once, and the error says whether its bytes may have left. A
 //! connection belongs to the request that uses it and comes back only after a whole answer, so one that
@@ -7,27 +7,31 @@
 
 mod cause;
 pub(in crate::signer) mod connect;
+mod frames;
 mod gate;
+mod http;
 mod outcome;
+mod outgoing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::SendRequest;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::settings::{Path as PathSettings, SignerUrl};
 use crate::task::Tasks;
+use crate::tls::Outward;
 
 use super::cause::Cause;
-use connect::Connect;
+use connect::{Connect, secure};
+use frames::Frames;
 pub use gate::{Allowance, Gate};
-use outcome::{after, maybe_sent, not_sent, read_whole};
+use http::Http;
+use outcome::{Failed, after, not_sent};
+pub use outgoing::{Outgoing, Question};
 
 /// The largest answer that is read from a signer; an ML-DSA public key is under 4 KiB.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -71,36 +75,6 @@ pub struct SendError {
     pub cause: Cause,
 }
 
-/// A request to a signer.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// `GET` or `POST`.
-    pub method: Method,
-    /// Path below the prefix, with query: `/keys/tz1...?version=3`.
-    pub target: String,
-    /// JSON body of a `POST`.
-    pub body: Option<Bytes>,
-    /// Whether it may be sent again at once on a fresh connection when a pooled one ends without an
-    /// answer: the signer had closed it, most likely.
-    pub again: bool,
-    /// An extra header.
-    pub header: Option<(HeaderName, HeaderValue)>,
-}
-
-impl Outgoing {
-    /// A `GET`.
-    #[must_use]
-    pub fn get(target: String) -> Self {
-        Self {
-            method: Method::GET,
-            target,
-            body: None,
-            again: true,
-            header: None,
-        }
-    }
-}
-
 /// A whole answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -116,8 +90,8 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Client {
     url: SignerUrl,
-    authority: String,
     prefix: String,
+    tls: Option<Arc<Outward>>,
     answer_bytes: usize,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
@@ -129,15 +103,33 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    speaks: Speaks,
     last_used: Instant,
-    driver: tokio::task::JoinHandle<()>,
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        // The driver would wait for an answer that nobody wants; ending it closes the socket.
-        self.driver.abort();
+/// What is spoken over a connection.
+#[derive(Debug)]
+enum Speaks {
+    Http(Http),
+    Frames(Frames),
+}
+
+impl Connection {
+    /// Whether it is known to be of no use any more.
+    fn is_closed(&self) -> bool {
+        match &self.speaks {
+            Speaks::Http(http) => http.is_closed(),
+            Speaks::Frames(frames) => frames.is_closed(),
+        }
+    }
+
+    /// Whether it takes a request now, and has not been idle for too long.
+    fn is_fresh(&self) -> bool {
+        let is_ready = match &self.speaks {
+            Speaks::Http(http) => http.is_ready(),
+            Speaks::Frames(frames) => !frames.is_closed(),
+        };
+        is_ready && self.last_used.elapsed() < IDLE
     }
 }
 
@@ -154,15 +146,17 @@ impl Client {
         tasks: Tasks,
         connector: Arc<dyn Connect>,
     ) -> Self {
-        let authority = match &settings.url {
-            SignerUrl::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            SignerUrl::Http { host, port } => format!("{host}:{port}"),
-            SignerUrl::HttpUnix { .. } => "localhost".to_owned(),
+        let tls = match &settings.url {
+            SignerUrl::Https { host, .. } => Some(Outward::new(&settings.tls, host)),
+            SignerUrl::Http { .. }
+            | SignerUrl::HttpUnix { .. }
+            | SignerUrl::Tcp { .. }
+            | SignerUrl::Unix { .. } => None,
         };
         Self {
             url: settings.url.clone(),
-            authority,
             prefix: settings.prefix.clone(),
+            tls: tls.map(Arc::new),
             answer_bytes: ANSWER_BYTES,
             slots: Arc::new(Semaphore::new(settings.max_connections)),
             idle: Mutex::new(Vec::new()),
@@ -177,6 +171,12 @@ impl Client {
     pub fn with_answer_bytes(mut self, bytes: usize) -> Self {
         self.answer_bytes = bytes;
         self
+    }
+
+    /// How its connections are secured, if they are.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Arc<Outward>> {
+        self.tls.as_ref()
     }
 
     /// Whether every allowed connection is in use.
@@ -260,7 +260,7 @@ impl Client {
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(connection) = idle.pop() {
-            if connection.sender.is_ready() && connection.last_used.elapsed() < IDLE {
+            if connection.is_fresh() {
                 return Some(connection);
             }
         }
@@ -270,39 +270,33 @@ impl Client {
     fn give_back(&self, mut connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // Probes come by twice a second, so what a burst left behind does not stay open for long.
-        idle.retain(|other| other.sender.is_ready() && other.last_used.elapsed() < IDLE);
-        if !connection.sender.is_closed() {
+        idle.retain(Connection::is_fresh);
+        if !connection.is_closed() {
             connection.last_used = Instant::now();
             idle.push(connection);
         }
     }
 
     async fn connect(&self) -> Result<Connection, Cause> {
-        let stream = tokio::time::timeout(CONNECT, self.connector.connect(&self.url))
-            .await
-            .map_err(|_| Cause::Unreachable("connecting timed out".to_owned()))?
-            .map_err(|error| cause::of_connect(&error))?;
-        let (sender, driver) = hyper::client::conn::http1::Builder::new()
-            .max_buf_size(ANSWER_BYTES)
-            .handshake(hyper_util::rt::TokioIo::new(stream))
-            .await
-            .map_err(|error| cause::of_http(&error))?;
-        let shutdown = self.tasks.shutdown();
-        let driver = self.tasks.spawn("signer connection", async move {
-            // An idle connection would outlive everything else.
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => {}
-                // How a connection ends is seen by the request that uses it.
-                ended = driver => if let Err(error) = ended {
-                    tracing::trace!(%error, "connection to signer ended");
-                },
+        let connecting = async {
+            let stream = self.connector.connect(&self.url).await;
+            let stream = stream.map_err(|error| cause::of_connect(&error))?;
+            match &self.tls {
+                Some(tls) => secure(stream, tls).await,
+                None => Ok(stream),
             }
-        });
+        };
+        let stream = tokio::time::timeout(CONNECT, connecting)
+            .await
+            .map_err(|_| Cause::Unreachable("connecting timed out".to_owned()))??;
+        let speaks = if self.url.is_http() {
+            Speaks::Http(Http::over(stream, &self.tasks).await?)
+        } else {
+            Speaks::Frames(Frames::over(stream))
+        };
         Ok(Connection {
-            sender,
+            speaks,
             last_used: Instant::now(),
-            driver,
         })
     }
 
@@ -312,56 +306,17 @@ impl Client {
         outgoing: &Outgoing,
         gate: &Gate,
     ) -> Result<Answer, Failed> {
-        if connection.sender.ready().await.is_err() {
-            return Err(Failed::NothingWritten);
-        }
-        let request = self
-            .build(outgoing)
-            .map_err(|cause| Failed::Other(not_sent(cause)))?;
-        if !gate.enter() {
-            return Err(Failed::Other(not_sent(Cause::TooLate)));
-        }
-        let response = match connection.sender.try_send_request(request).await {
-            Ok(response) => response,
-            Err(mut error) => {
-                return Err(match error.take_message() {
-                    Some(_unsent) => {
-                        gate.nothing_left();
-                        Failed::NothingWritten
-                    }
-                    None => Failed::Other(maybe_sent(cause::of_http(error.error()))),
-                });
+        let answer = match &mut connection.speaks {
+            Speaks::Http(http) => {
+                let request = http::build(&self.url.authority(), &self.prefix, outgoing);
+                http.exchange(request, gate, self.answer_bytes).await?
             }
+            Speaks::Frames(frames) => frames.exchange(outgoing, gate).await?,
         };
-        let whole = read_whole(response, self.answer_bytes);
-        let answer = whole.await.map_err(Failed::Other)?;
         self.note_move();
         self.give_back(connection);
         Ok(answer)
     }
-
-    fn build(&self, outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Cause> {
-        let body = outgoing.body.clone().unwrap_or_default();
-        let mut request = Request::builder()
-            .method(outgoing.method.clone())
-            .uri(format!("{}{}", self.prefix, outgoing.target))
-            .header(HOST, &self.authority)
-            .header(ACCEPT, "application/json");
-        if outgoing.body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        if let Some((name, value)) = &outgoing.header {
-            request = request.header(name, value);
-        }
-        request
-            .body(Full::new(body))
-            .map_err(|error| Cause::Garbage(error.to_string()))
-    }
-}
-
-enum Failed {
-    NothingWritten,
-    Other(SendError),
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::tezos::{PublicKey, PublicKeyHash, wire};
 use super::board::Reader;
 use super::cause::Cause;
 use super::chance::Chance;
-use super::client::{Gate, Outgoing};
+use super::client::{Gate, Outgoing, Question};
 use super::health::Observation;
 use judge::{Reply, Seen};
 
@@ -308,14 +308,11 @@ async fn ask(
     instance: HeaderValue,
     gate: Gate,
 ) -> Reply {
-    let target = match key {
-        Some(key) => format!("/keys/{key}"),
-        None => "/authorized_keys".to_owned(),
-    };
+    let question = key.map_or(Question::AuthorizedKeys, Question::PublicKey);
     let header = Some((INSTANCE_HEADER, instance));
     let outgoing = Outgoing {
         header,
-        ..Outgoing::get(target)
+        ..Outgoing::ask(question)
     };
     let begun = Instant::now();
     let answer = path.client().send(&outgoing, &gate).await;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::tezos::{PublicKey, PublicKeyHash, Signature, wire};
 
-use super::client::{Client, Gate, Outgoing};
+use super::client::{Client, Gate, Outgoing, Question};
 use super::health::PathState;
 use super::health::SignerState;
 use super::probe::Prober;
@@ -114,12 +114,10 @@ impl Prober {
         check: impl Fn(&Signature) -> bool,
         until: Instant,
     ) -> Result<Signature, String> {
-        let mut target = format!("/bls_prove_possession/{key}");
-        if let Some(subject) = subject {
-            target.push_str("?bls_pk=");
-            target.push_str(&subject.to_string());
-        }
-        let outgoing = Outgoing::get(target);
+        let outgoing = Outgoing::ask(Question::ProvePossession {
+            key,
+            subject: subject.cloned(),
+        });
         let mut causes = Vec::new();
         for signer in self.roster().candidates(key, None) {
             let Some(path) = best_path(&signer) else {
@@ -153,7 +151,7 @@ impl Prober {
 
 /// Asks one signer over its paths, best first.
 async fn ask(signer: &Signer, key: PublicKeyHash) -> Said {
-    let outgoing = Outgoing::get(format!("/keys/{key}"));
+    let outgoing = Outgoing::ask(Question::PublicKey(key));
     for path in signer.paths_in_order() {
         if path.is_left_alone() || !has_room(path.client()) {
             continue;
@@ -209,6 +207,7 @@ mod tests {
                 },
                 prefix: String::new(),
                 max_connections: 2,
+                tls: crate::settings::PathTls::default(),
             },
             Tasks::new(),
         );

@@ -47,6 +47,7 @@ impl Ignorant {
             },
             prefix: String::new(),
             max_connections: 16,
+            tls: crate::settings::PathTls::default(),
         };
         let settings = Signer {
             name: "home-a".to_owned(),
@@ -55,6 +56,7 @@ impl Ignorant {
             repeat: Repeat::Replay,
             shared_watermark: false,
             deep_probe: None,
+            auth_key: None,
             paths: vec![path],
         };
         (signer, settings)

@@ -23,6 +23,7 @@ fn nobody() -> Signer {
         },
         prefix: String::new(),
         max_connections: 4,
+        tls: crate::settings::PathTls::default(),
     };
     Signer {
         name: "home-a".to_owned(),
@@ -31,6 +32,7 @@ fn nobody() -> Signer {
         repeat: Repeat::Replay,
         shared_watermark: false,
         deep_probe: None,
+        auth_key: None,
         paths: vec![path],
     }
 }

@@ -130,6 +130,7 @@ impl Scene {
             repeat: Repeat::Replay,
             shared_watermark: false,
             deep_probe: None,
+            auth_key: None,
             paths: vec![Path {
                 name: "1".to_owned(),
                 url: SignerUrl::Http {
@@ -138,6 +139,7 @@ impl Scene {
                 },
                 prefix: String::new(),
                 max_connections: 1,
+                tls: crate::settings::PathTls::default(),
             }],
         };
         let shared = Arc::<Stubborn>::clone(&store) as _;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use tokio::time::Instant;
 
 use crate::settings::Repeat;
@@ -11,7 +11,7 @@ use crate::tezos::{PublicKey, PublicKeyHash, Scheme, Signature, verify, wire};
 use std::sync::Arc;
 
 use super::super::cause::Cause;
-use super::super::client::{Answer, FailureClass, Gate, Outgoing, SendError};
+use super::super::client::{Answer, FailureClass, Gate, Outgoing, Question, SendError};
 use super::super::queue::Turned;
 use super::super::roster::{Path, Signer};
 use super::Ask;
@@ -136,7 +136,6 @@ pub(super) struct Exchange {
     version: Option<u8>,
     authentication: Option<String>,
     bytes: Bytes,
-    body: Bytes,
     /// Whether bytes that may have left may be sent again.
     again: bool,
 }
@@ -155,7 +154,6 @@ impl Exchange {
             version,
             authentication: ask.authentication.clone(),
             bytes: ask.bytes.clone(),
-            body: Bytes::from(wire::sign_body(&ask.bytes)),
             again,
         }
     }
@@ -205,22 +203,13 @@ impl Exchange {
     }
 
     fn outgoing(&self, signer: &Signer, version: Option<u8>, again: bool) -> Outgoing {
-        let mut target = format!("/keys/{}", self.key);
-        let mut separator = '?';
-        if let Some(authentication) = &self.authentication {
-            target.push_str("?authentication=");
-            target.push_str(authentication);
-            separator = '&';
-        }
-        if let Some(version) = version {
-            target.push(separator);
-            target.push_str("version=");
-            target.push_str(&version.to_string());
-        }
         Outgoing {
-            method: Method::POST,
-            target,
-            body: Some(self.body.clone()),
+            question: Question::Sign {
+                key: self.key,
+                bytes: self.bytes.clone(),
+                authentication: self.authentication.clone(),
+                version,
+            },
             again: again && self.again && signer.settings().repeat != Repeat::Refuse,
             header: None,
         }

@@ -108,6 +108,7 @@ fn signer(name: &str, paths: &[SocketAddr]) -> SignerSettings {
         },
         prefix: String::new(),
         max_connections: 4,
+        tls: crate::settings::PathTls::default(),
     };
     SignerSettings {
         name: name.to_owned(),
@@ -116,6 +117,7 @@ fn signer(name: &str, paths: &[SocketAddr]) -> SignerSettings {
         repeat: Repeat::Replay,
         shared_watermark: false,
         deep_probe: None,
+        auth_key: None,
         paths: paths.iter().enumerate().map(path).collect(),
     }
 }

@@ -19,9 +19,26 @@ pub(super) fn of_connect(error: &io::Error) -> Cause {
     }
 }
 
+/// The cause of a stream that failed while it was used.
+pub(super) fn of_stream(error: &io::Error) -> Cause {
+    of_tls(error).unwrap_or(Cause::Closed)
+}
+
+/// What TLS says, if it is TLS that says it.
+pub(super) fn of_tls(error: &io::Error) -> Option<Cause> {
+    let inner = error.get_ref()?;
+    let error = inner.downcast_ref::<rustls::Error>()?;
+    Some(Cause::Tls(crate::tls::words(error)))
+}
+
 /// The cause of a failed exchange.
 pub(super) fn of_http(error: &hyper::Error) -> Cause {
-    if error.is_parse() || error.is_parse_too_large() {
+    let stream = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
+    if let Some(cause) = stream.and_then(of_tls) {
+        cause
+    } else if error.is_parse() || error.is_parse_too_large() {
         Cause::Garbage(error.to_string())
     } else if error
         .source()

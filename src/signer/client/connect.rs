@@ -9,7 +9,13 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use tokio_rustls::TlsConnector;
+
 use crate::settings::SignerUrl;
+use crate::tls::Outward;
+
+use super::super::cause::Cause;
+use super::cause::of_tls;
 
 /// Unacknowledged bytes for this long end the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,9 +57,30 @@ impl Connect for System {
 
 async fn connect(url: &SignerUrl) -> io::Result<Box<dyn Stream>> {
     match url {
-        SignerUrl::Http { host, port } => Ok(Box::new(connect_tcp(host, *port).await?)),
-        SignerUrl::HttpUnix { path } => Ok(Box::new(UnixStream::connect(path).await?)),
+        SignerUrl::Http { host, port }
+        | SignerUrl::Https { host, port }
+        | SignerUrl::Tcp { host, port } => Ok(Box::new(connect_tcp(host, *port).await?)),
+        SignerUrl::HttpUnix { path } | SignerUrl::Unix { path } => {
+            Ok(Box::new(UnixStream::connect(path).await?))
+        }
     }
+}
+
+/// Makes TLS of a stream, with what is on the disk now.
+pub(super) async fn secure(
+    stream: Box<dyn Stream>,
+    tls: &Outward,
+) -> Result<Box<dyn Stream>, Cause> {
+    let (config, name) = tls.config().map_err(Cause::Tls)?;
+    let connected = TlsConnector::from(config).connect(name, stream).await;
+    let connected = connected.map_err(|error| {
+        of_tls(&error).unwrap_or_else(|| {
+            Cause::Tls("the connection ends while it is being secured".to_owned())
+        })
+    })?;
+    let (_, session) = connected.get_ref();
+    tls.note_peer(session.peer_certificates().and_then(<[_]>::first));
+    Ok(Box::new(connected))
 }
 
 /// A socket that notices within seconds when the other machine is gone, whether or not something is asked over it.

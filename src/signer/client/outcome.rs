@@ -53,3 +53,12 @@ pub(super) fn maybe_sent(cause: Cause) -> SendError {
         cause,
     }
 }
+
+/// How an exchange failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The connection had ended before anything was written to it.
+    NothingWritten,
+    /// Anything else.
+    Other(SendError),
+}

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
 use super::connect::{Connect, Connecting, Stream};
+use super::outcome::maybe_sent;
 use super::*;
 
 /// Gives the far end of every stream to the test.
@@ -30,6 +31,7 @@ fn client() -> (Client, mpsc::UnboundedReceiver<DuplexStream>) {
         },
         prefix: String::new(),
         max_connections: 1,
+        tls: crate::settings::PathTls::default(),
     };
     let (sender, streams) = mpsc::unbounded_channel();
     let client = Client::over(&settings, Tasks::new(), Arc::new(Local(sender)));

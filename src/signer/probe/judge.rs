@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use crate::tezos::{PublicKeyHash, wire};
 
 use super::super::cause::Cause;
-use super::super::client::{Answer, Gate, Outgoing};
+use super::super::client::{Answer, Gate, Outgoing, Question};
 use super::super::health::Observation;
 use super::super::roster::{Path, Served, Signer};
 use super::{INSTANCE_HEADER, Prober, TIMEOUT_MOST};
@@ -126,7 +126,7 @@ impl Prober {
         if !proved && !self.sink().keys().is_empty() {
             return false;
         }
-        let outgoing = Outgoing::get("/authorized_keys".to_owned());
+        let outgoing = Outgoing::ask(Question::AuthorizedKeys);
         let gate = Gate::open();
         let limit = self.timeout(path).max(LIST_TIME);
         // Only what the list says counts here; a failure is the next probe's to judge.

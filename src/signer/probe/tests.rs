@@ -61,6 +61,7 @@ impl World {
                 repeat: Repeat::Replay,
                 shared_watermark: false,
                 deep_probe: deep_probe.clone(),
+                auth_key: None,
                 paths: all,
             });
         }
@@ -121,6 +122,7 @@ fn path(nth: usize, host: String, max_connections: usize) -> PathSettings {
         url: SignerUrl::Http { host, port: 1 },
         prefix: String::new(),
         max_connections,
+        tls: crate::settings::PathTls::default(),
     }
 }
 
@@ -175,10 +177,7 @@ async fn silence_of_a_device_that_signs_or_has_just_signed_is_no_miss() {
 async fn a_path_whose_only_connection_hangs_is_found_dead_before_patience_ends() {
     let world = World::start(&[(1, 1)], 1).await;
     world.net.set("a.1", Mode::Swallows);
-    let hung = Outgoing {
-        method: hyper::Method::POST,
-        ..Outgoing::get("/keys".to_owned())
-    };
+    let hung = Outgoing::get("/keys".to_owned());
     let (path, gate) = (Arc::clone(world.path(0)), Gate::open());
     // Between two probes.
     while path.client().saturated() {

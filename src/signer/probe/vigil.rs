@@ -10,8 +10,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::settings::SignerUrl;
-
 use super::super::cause::Cause;
 use super::super::client::Gate;
 use super::super::health::PathState;
@@ -93,10 +91,7 @@ impl Quiet {
 /// Whether a path that has just been silent is to be left alone.
 pub(super) fn is_due(path: &Path) -> bool {
     let is_silent = matches!(path.health().trouble(), Some((Cause::Silent, _)));
-    let is_port = match path.url() {
-        SignerUrl::Http { .. } => true,
-        SignerUrl::HttpUnix { .. } => false,
-    };
+    let is_port = path.url().host_and_port().is_some();
     is_port && is_silent && path.state() == PathState::Down
 }
 

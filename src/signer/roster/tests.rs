@@ -44,6 +44,7 @@ fn settings(index: usize, paths: usize) -> Settings {
         },
         prefix: String::new(),
         max_connections: 4,
+        tls: crate::settings::PathTls::default(),
     };
     Settings {
         name: ["a", "b", "c"][index].to_owned(),
@@ -52,6 +53,7 @@ fn settings(index: usize, paths: usize) -> Settings {
         repeat: Repeat::Replay,
         shared_watermark: false,
         deep_probe: None,
+        auth_key: None,
         paths: (1..=paths).map(path).collect(),
     }
 }

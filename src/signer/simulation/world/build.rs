@@ -57,12 +57,14 @@ fn told(options: &Options) -> Vec<SignerSettings> {
             },
             prefix: String::new(),
             max_connections: path.max_connections,
+            tls: crate::settings::PathTls::default(),
         });
         SignerSettings {
             name: format!("signer-{index}"),
             priority: signer.priority,
             capacity: signer.capacity,
             deep_probe: None,
+            auth_key: None,
             repeat: signer.repeat,
             shared_watermark: signer.shared_watermark,
             paths: paths.collect(),

@@ -1,13 +1,14 @@
-//! The edge: accepts connections, lets only well-framed HTTP/1 through, and answers by a service.
+//! The edge: accepts connections, under TLS where there is a certificate, lets only well-framed HTTP/1 or frames
+//! of the socket protocol through, and answers by a service.
 //!
 //! Used for the baker's port, the admin port and Unix sockets. It knows nothing of Tezos nor of the
-//! services behind it: it takes a [`Service`](tower::Service) and [`Limits`]. It does not route, does
-//! not log requests, does not speak TLS or HTTP/2, and never upgrades a connection.
+//! services behind it: it takes a [`Service`](tower::Service) or a [`FrameHandler`], and [`Limits`]. It does not
+//! route, does not log requests, does not speak HTTP/2, and never upgrades a connection.
 //!
 //! Invariants:
 //! - Bytes reach hyper only after `strict` has seen them, one message at a time: the next message is
 //!   looked at when the answer to the one before has left.
-//! - Every wait on a peer has an end: first byte, head, idle, write without progress, last farewell.
+//! - Every wait on a peer has an end: TLS, first byte, head, idle, write without progress, last farewell.
 //!   While the service works there is none, because the service has deadlines of its own.
 //! - Every answer carries `content-length`, the edge's own refusals too.
 //! - A request that begins after the drain gets 502; one that began before is finished.
@@ -17,23 +18,29 @@ mod admission;
 mod body;
 mod bound;
 mod connection;
+mod frames;
 mod phase;
 mod refusal;
+mod secure;
 mod service;
 mod strict;
 mod tap;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use crate::task::Tasks;
+use crate::tls::Inward;
 
-pub use self::accept::serve;
+pub use self::accept::{serve, serve_frames};
 pub use self::admission::ConnectionCount;
 pub use self::body::{BodyError, collect_body, response};
 pub use self::bound::{Bound, SocketFile, bind_tcp, bind_unix};
+pub use self::frames::{FrameHandler, Reply};
 pub use self::refusal::{RefusalBodies, RefusalKind};
 pub use self::service::Handler;
 
@@ -50,6 +57,10 @@ pub struct Edge {
     pub tasks: Tasks,
     /// Cancelled when the drain begins: [`Tasks::shutdown`].
     pub drain: CancellationToken,
+    /// How connections are secured; absent means that they are not.
+    pub tls: Option<Arc<Inward>>,
+    /// Networks that may connect; empty means every one. Unix sockets have none.
+    pub sources: Arc<[IpNet]>,
 }
 
 impl Edge {
@@ -63,6 +74,8 @@ impl Edge {
             count: ConnectionCount::default(),
             tasks,
             drain,
+            tls: None,
+            sources: Arc::default(),
         }
     }
 }
@@ -105,10 +118,12 @@ impl Default for Limits {
 }
 
 /// Who is on the other side. The edge puts it into the extensions of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Address of a TCP peer, absent for a Unix socket.
     pub address: Option<SocketAddr>,
     /// User id of a Unix socket's peer at the time it connected, absent for TCP.
     pub uid: Option<u32>,
+    /// Names of the certificate that it has shown, if it was asked for one.
+    pub certified: Option<Arc<[String]>>,
 }

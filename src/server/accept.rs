@@ -2,17 +2,21 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::task::Poll;
 
 use nix::errno::Errno;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
+use super::admission::Slot;
 use super::bound::Socket;
 use super::refusal::{Refusal, refuse};
+use super::secure::secure;
 use super::service::Handler;
-use super::{Bound, Edge, Peer, connection};
+use super::{Bound, Edge, FrameHandler, Peer, connection, frames};
 
 /// The first pause after an accept has failed for want of descriptors or memory, doubled each time.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(20);
@@ -24,18 +28,77 @@ const REFUSALS: usize = 64;
 /// held request of a machine that has vanished is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
+/// Strangers are told of so often at most.
+const STRANGERS_EVERY: Duration = Duration::from_secs(10);
+
 /// Accepts and serves until the drain, then returns when the last connection has ended.
 ///
 /// At the drain the listener is dropped, idle connections are closed, and requests that have begun are
 /// finished with `connection: close`; there is no limit on how long the service takes for them.
 /// Dropping the future stops accepting and leaves the connections to their tasks.
 pub async fn serve<S: Handler>(listener: Bound, service: S, edge: Edge) {
+    accept(listener, Http(service), edge).await;
+}
+
+/// The same for the socket protocol of Octez.
+pub async fn serve_frames<S: FrameHandler>(listener: Bound, service: S, edge: Edge) {
+    accept(listener, Frames(service), edge).await;
+}
+
+/// What is spoken over the connections of a listener.
+trait Speaks: Clone + Send + 'static {
+    /// Serves a connection until it ends. Dropping it cuts the connection.
+    fn serve<I: Io>(
+        self,
+        io: I,
+        peer: Peer,
+        edge: Edge,
+        slot: Slot,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Says why, to somebody for whom there is no place.
+    fn refuse<I: Io>(self, io: I, edge: Edge) -> impl Future<Output = ()> + Send;
+}
+
+/// A connection's bytes.
+trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
+
+#[derive(Clone)]
+struct Http<S>(S);
+
+impl<S: Handler> Speaks for Http<S> {
+    async fn serve<I: Io>(self, io: I, peer: Peer, edge: Edge, slot: Slot) {
+        connection::run(io, peer, self.0, edge, slot).await;
+    }
+
+    async fn refuse<I: Io>(self, mut io: I, edge: Edge) {
+        refuse(&mut io, Refusal::FULL, &edge.refusals, edge.limits.write).await;
+    }
+}
+
+#[derive(Clone)]
+struct Frames<S>(S);
+
+impl<S: FrameHandler> Speaks for Frames<S> {
+    async fn serve<I: Io>(self, io: I, peer: Peer, edge: Edge, slot: Slot) {
+        frames::run(io, peer, self.0, edge, slot).await;
+    }
+
+    async fn refuse<I: Io>(self, mut io: I, edge: Edge) {
+        frames::refuse(&mut io, &self.0, Refusal::FULL, &edge).await;
+    }
+}
+
+async fn accept<S: Speaks>(listener: Bound, speaks: S, edge: Edge) {
     let mut acceptor = Acceptor {
-        service,
+        speaks,
         edge,
         connections: TaskTracker::new(),
         refusals: TaskTracker::new(),
         trouble: None,
+        strangers: Strangers::default(),
     };
     let drain = acceptor.edge.drain.clone();
     let serving = async {
@@ -58,11 +121,40 @@ pub async fn serve<S: Handler>(listener: Bound, service: S, edge: Edge) {
 }
 
 struct Acceptor<S> {
-    service: S,
+    speaks: S,
     edge: Edge,
     connections: TaskTracker,
     refusals: TaskTracker,
     trouble: Option<Trouble>,
+    strangers: Strangers,
+}
+
+/// Connections from networks that may not connect.
+#[derive(Default)]
+struct Strangers {
+    told: Option<Instant>,
+    since: u64,
+}
+
+impl Strangers {
+    /// Tells of one, at most once in a while.
+    fn note(&mut self, address: IpAddr) {
+        let now = Instant::now();
+        let is_told = self
+            .told
+            .is_some_and(|at| now.saturating_duration_since(at) < STRANGERS_EVERY);
+        if is_told {
+            self.since = self.since.saturating_add(1);
+            return;
+        }
+        let suppressed = std::mem::take(&mut self.since);
+        tracing::warn!(
+            %address,
+            suppressed,
+            "connection refused: its network is not in listen.sources"
+        );
+        self.told = Some(now);
+    }
 }
 
 /// A time in which accepting fails.
@@ -88,7 +180,7 @@ impl Trouble {
     }
 }
 
-impl<S: Handler> Acceptor<S> {
+impl<S: Speaks> Acceptor<S> {
     async fn take(&mut self, accepted: io::Result<(Socket, Peer)>) {
         match accepted {
             Ok((socket, peer)) => {
@@ -125,7 +217,16 @@ impl<S: Handler> Acceptor<S> {
         }
     }
 
-    fn admit(&self, socket: Socket, peer: Peer) {
+    fn admit(&mut self, socket: Socket, peer: Peer) {
+        let sources = &self.edge.sources;
+        if let Some(address) = peer.address.map(|address| address.ip().to_canonical())
+            && !sources.is_empty()
+            && !sources.iter().any(|network| network.contains(&address))
+        {
+            self.edge.count.note_stranger();
+            self.strangers.note(address);
+            return;
+        }
         match socket {
             Socket::Tcp(stream) => {
                 // Without these it only works less well.
@@ -140,24 +241,28 @@ impl<S: Handler> Acceptor<S> {
         }
     }
 
-    fn start<I>(&self, io: I, peer: Peer)
-    where
-        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
+    fn start<I: Io>(&self, io: I, peer: Peer) {
         let edge = self.edge.clone();
+        let speaks = self.speaks.clone();
         let address = peer.address.map(|address| address.ip());
         if let Some(slot) = edge.count.admit(&edge.limits, address) {
-            let served = connection::run(io, peer, self.service.clone(), edge, slot);
+            let served = async move {
+                match edge.tls.clone() {
+                    None => speaks.serve(io, peer, edge, slot).await,
+                    Some(tls) => {
+                        if let Some((io, peer)) = secure(io, peer, &tls, &edge, &slot).await {
+                            speaks.serve(io, peer, edge, slot).await;
+                        }
+                    }
+                }
+            };
             drop(
                 self.edge
                     .tasks
                     .spawn("connection", self.connections.track_future(served)),
             );
-        } else if self.refusals.len() < REFUSALS {
-            let refused = async move {
-                let mut io = io;
-                refuse(&mut io, Refusal::FULL, &edge.refusals, edge.limits.write).await;
-            };
+        } else if self.refusals.len() < REFUSALS && edge.tls.is_none() {
+            let refused = speaks.refuse(io, edge);
             drop(
                 self.edge
                     .tasks

@@ -21,6 +21,7 @@ struct Inner {
     table: Mutex<Table>,
     evicted: AtomicU64,
     refused: AtomicU64,
+    strangers: AtomicU64,
 }
 
 impl ConnectionCount {
@@ -40,6 +41,16 @@ impl ConnectionCount {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
+    }
+
+    /// Connections closed since the start because their networks may not connect.
+    #[must_use]
+    pub fn strangers(&self) -> u64 {
+        self.0.strangers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_stranger(&self) {
+        self.0.strangers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Gives a new connection its place, if need be that of the one that has been idle longest.

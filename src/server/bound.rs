@@ -72,12 +72,18 @@ impl Bound {
                 let peer = Peer {
                     address: Some(address),
                     uid: None,
+                    certified: None,
                 };
                 (Socket::Tcp(stream), peer)
             }),
             Self::Unix(listener, _) => listener.poll_accept(cx).map_ok(|(stream, _)| {
                 let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
-                (Socket::Unix(stream), Peer { address: None, uid })
+                let peer = Peer {
+                    address: None,
+                    uid,
+                    certified: None,
+                };
+                (Socket::Unix(stream), peer)
             }),
         }
     }

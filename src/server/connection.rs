@@ -3,6 +3,7 @@
 //! The driver polls hyper, and after every poll looks whether the edge itself has to act: a refusal
 //! that the tap has found, an eviction, a drain, or a wait that has taken too long.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -102,6 +103,7 @@ where
         drain: edge.drain.clone(),
     });
     let tap = Tap::new(io, edge.limits.head_bytes, Arc::clone(&shared));
+    let address = peer.address;
     let service = Marked {
         inner: service,
         peer,
@@ -116,7 +118,7 @@ where
     // From here on nothing is lost when another connection needs the place.
     shared.slot.idle();
     tokio::select! {
-        () = finish(tap, end, peer, &edge) => {}
+        () = finish(tap, end, address, &edge) => {}
         () = evicted.cancelled(), if !matches!(end, End::Refuse(_) | End::Dismiss(_)) => {}
     }
 }
@@ -184,7 +186,7 @@ where
     .await
 }
 
-async fn finish<I>(mut tap: Tap<I>, end: End, peer: Peer, edge: &Edge)
+async fn finish<I>(mut tap: Tap<I>, end: End, address: Option<SocketAddr>, edge: &Edge)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -205,7 +207,7 @@ where
         End::Refuse(refusal) => refusal,
     };
     tracing::debug!(
-        address = peer.address.map(tracing::field::display),
+        address = address.map(tracing::field::display),
         kind = ?refusal.kind,
         cause = refusal.cause,
         "request refused by the edge"

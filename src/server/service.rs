@@ -59,7 +59,7 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Marked<S> {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let (inner, shared) = (self.inner.clone(), Arc::clone(&self.shared));
         let version = request.version();
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.peer.clone());
         Box::pin(async move {
             let Ok(mut response) = inner.oneshot(request).await;
             // A value of the service's own could be wrong, and hyper would believe it.

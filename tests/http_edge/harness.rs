@@ -167,7 +167,7 @@ impl Echo {
             "/panic" => panic!("the service panics as it was asked to"),
             "/large" => return text(StatusCode::OK, "a".repeat(1024 * 1024)),
             "/peer" => {
-                let peer: Peer = *parts.extensions.get().unwrap();
+                let peer: Peer = parts.extensions.get().cloned().unwrap();
                 return text(StatusCode::OK, format!("{peer:?}"));
             }
             _ => {}

@@ -38,6 +38,7 @@ impl Served {
         let nobody = Peer {
             address: None,
             uid: None,
+            certified: None,
         };
         drop(tasks.spawn("connection", run(near, nobody, service, edge, slot)));
         Self {

@@ -2,6 +2,7 @@
 //! control socket.
 
 mod status;
+mod token;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,10 +22,13 @@ use crate::node::Outlook;
 use crate::proxy::Proxy;
 use crate::server::response;
 use crate::telemetry::metrics::label;
+use crate::tls::Certificates;
+
+pub use token::Token;
 
 pub use status::{
-    AuthorizedKeysStatus, DeepProbeStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus,
-    SignerStatus, Status, StoreStatus,
+    AuthorizedKeysStatus, CertificateStatus, DeepProbeStatus, EvidenceStatus, KeyStatus,
+    LastSigned, PathStatus, SignerStatus, Status, StoreStatus,
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -47,6 +51,8 @@ pub struct Admin {
     pub warnings: Vec<String>,
     /// What the chain is known to show; absent without a node.
     pub evidence: Option<watch::Receiver<Outlook>>,
+    /// Certificates of listeners and paths.
+    pub certificates: Certificates,
     /// Set when every listener is bound and served.
     pub bound: AtomicBool,
     /// Set when the drain begins.
@@ -61,12 +67,14 @@ impl Admin {
         config_hash: String,
         warnings: Vec<String>,
         evidence: Option<watch::Receiver<Outlook>>,
+        certificates: Certificates,
     ) -> Self {
         Self {
             proxy,
             config_hash,
             warnings,
             evidence,
+            certificates,
             started: crate::time::now(),
             bound: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -141,12 +149,19 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     response(status, TEXT, Bytes::copy_from_slice(body.as_bytes()))
 }
 
-/// Builds the service.
+/// Builds the service. With a `token`, all but the probes need it.
 #[must_use]
-pub fn service(admin: Arc<Admin>) -> AdminService {
+pub fn service(admin: Arc<Admin>, token: Option<Token>) -> AdminService {
+    let token = token.map(Arc::new);
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Incoming>| {
-        let admin = Arc::clone(&admin);
+        let (admin, token) = (Arc::clone(&admin), token.clone());
         async move {
+            let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
+            if let Some(token) = token.filter(|_| !is_probe)
+                && !token.is_shown_by(request.headers())
+            {
+                return Ok(token::unauthorized());
+            }
             if request.method() != Method::GET && request.method() != Method::HEAD {
                 let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "this port is read-only\n");
                 answer

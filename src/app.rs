@@ -1,5 +1,7 @@
 //! The wiring: the only module that knows every other. Start order and drain order are here.
 
+mod credentials;
+mod doors;
 mod wire;
 
 use std::io;
@@ -8,14 +10,15 @@ use std::sync::atomic::Ordering;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::admin::{self, Admin};
+use crate::admin::Admin;
 use crate::config::Loaded;
 use crate::control::{self, Drains};
-use crate::proxy;
-use crate::server::{self, Bound, Edge, RefusalBodies};
+use crate::server::Bound;
 use crate::settings::Settings;
 use crate::store::{DirectoryLock, LockError};
 use crate::task::Tasks;
+
+use doors::Doors;
 
 /// Why the proxy did not start.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,14 @@ pub enum StartError {
     /// The state directory.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A certificate or key of ours cannot be used.
+    #[error("{key}: {reason}")]
+    Material {
+        /// The key of the configuration.
+        key: String,
+        /// What is wrong, and the remedy.
+        reason: String,
+    },
     /// Signals, randomness or threads are not to be had.
     #[error("cannot start: {0}")]
     System(String),
@@ -57,7 +68,7 @@ pub struct App {
     edge_tasks: Tasks,
     operations: Tasks,
     tasks: Tasks,
-    served: tokio::task::JoinHandle<()>,
+    served: Vec<tokio::task::JoinHandle<()>>,
     admin_served: tokio_util::sync::CancellationToken,
 }
 
@@ -78,11 +89,7 @@ impl App {
             tracing::warn!(finding = %warning, "configuration warning");
         }
         let lock = DirectoryLock::acquire(&settings.state.directory)?;
-        let listener = bind(settings.listen.http).await?;
-        let admin_listener = match settings.admin.listen {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
+        let doors = Doors::bind(&settings).await?;
         let control = control::bind(&settings.admin.socket)
             .await
             .map_err(|source| StartError::Bind {
@@ -97,34 +104,28 @@ impl App {
         };
         let (proxy, evidence) =
             wire::proxy(&settings, lock, config_name, &drains, &operations, &tasks).await?;
+        let certificates = doors.certificates(&proxy.roster);
+        wire::watch_certificates(certificates.clone(), &proxy.metrics, &tasks);
         let admin = Arc::new(Admin::new(
             Arc::clone(&proxy),
             settings.config_hash.clone(),
             warnings,
             evidence,
+            certificates,
         ));
         let (listen, admin_listen) = (
-            listener.local_addr(),
-            admin_listener.as_ref().map(Bound::local_addr),
+            doors.http.local_addr(),
+            doors.admin.as_ref().map(Bound::local_addr),
         );
-        let edge = Edge::new(edge_tasks.clone(), proxy::refusals());
-        let service = proxy::service(Arc::clone(&proxy));
-        let served = edge_tasks.spawn("baker's port", server::serve(listener, service, edge));
+        let others = doors.others();
         let admin_served = tokio_util::sync::CancellationToken::new();
-        if let Some(listener) = admin_listener {
-            let edge = Edge {
-                drain: admin_served.clone(),
-                ..Edge::new(tasks.clone(), RefusalBodies::plain_text())
-            };
-            let service = admin::service(Arc::clone(&admin));
-            tasks.spawn("admin port", server::serve(listener, service, edge));
-        }
+        let served = doors.serve(&settings, &admin, &edge_tasks, &tasks, &admin_served)?;
         tasks.spawn(
             "control socket",
             control::serve(control, proxy, drains, tasks.clone()),
         );
         admin.bound.store(true, Ordering::Release);
-        log_started(&settings, &listen, admin_listen.as_deref(), &admin);
+        log_started(&settings, &listen, &others, admin_listen.as_deref(), &admin);
         Ok(Self {
             listen,
             admin_listen,
@@ -161,8 +162,10 @@ impl App {
         tracing::info!("drain started");
         self.admin.draining.store(true, Ordering::Release);
         self.edge_tasks.begin_shutdown();
-        if let Err(error) = self.served.await {
-            tracing::error!(%error, "the baker's port ended badly");
+        for served in self.served {
+            if let Err(error) = served.await {
+                tracing::error!(%error, "a baker's door ended badly");
+            }
         }
         self.edge_tasks.finished().await;
         self.operations.finished().await;
@@ -174,15 +177,6 @@ impl App {
     }
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<Bound, StartError> {
-    server::bind_tcp(address)
-        .await
-        .map_err(|source| StartError::Bind {
-            address: address.to_string(),
-            source,
-        })
-}
-
 async fn either(one: &mut Signal, other: &mut Signal) {
     tokio::select! {
         _ = one.recv() => {}
@@ -190,12 +184,19 @@ async fn either(one: &mut Signal, other: &mut Signal) {
     }
 }
 
-fn log_started(settings: &Settings, listen: &str, admin: Option<&str>, state: &Admin) {
+fn log_started(
+    settings: &Settings,
+    listen: &str,
+    others: &[String],
+    admin: Option<&str>,
+    state: &Admin,
+) {
     let store = state.proxy.guard.report();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config_hash = settings.config_hash,
         listen,
+        doors = others.join(" "),
         admin,
         state = %settings.state.directory.display(),
         store = %store.condition,

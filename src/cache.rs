@@ -68,6 +68,8 @@ pub struct Settings {
     pub signers: Vec<String>,
     /// Bakers of `[auth] authorized-keys`.
     pub bakers: Vec<PublicKeyHash>,
+    /// Whether the proxy authenticates to signers by itself: what they demand is nothing to bakers then.
+    pub own: bool,
 }
 
 /// The verified copy. Shared by all requests and probes.

@@ -124,6 +124,7 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let code = match &error {
             StartError::Lock(LockError::Held { .. }) => code::LOCKED,
+            StartError::Material { .. } => code::CONFIG,
             StartError::Bind { .. }
             | StartError::Lock(LockError::Failed { .. } | LockError::Missing { .. })
             | StartError::System(_) => code::IO,

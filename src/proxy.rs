@@ -4,16 +4,19 @@
 mod auth;
 mod body;
 mod claim;
+mod clients;
 mod conclude;
 mod deadline;
 mod decided;
 mod error;
 mod flight;
+mod frames;
 mod learn;
 mod lookup;
 mod metadata;
 mod policy;
 mod refused;
+mod requester;
 mod respond;
 mod room;
 mod sign;
@@ -35,8 +38,11 @@ use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::tezos::VoteLayout;
 
+pub use clients::Clients;
 pub use flight::Flights;
+pub use frames::FramesService;
 pub use lookup::Lookups;
+pub use refused::RefusalLog;
 pub use respond::refusals;
 pub use room::Room;
 pub use stack::{BakerService, service};
@@ -87,6 +93,10 @@ pub struct Proxy {
     pub lookups: Lookups,
     /// Places for what is not consensus.
     pub room: Room,
+    /// How much each client may ask.
+    pub clients: Clients,
+    /// What could not be refused loudly each time.
+    pub refusals: RefusalLog,
     /// Halts that are not durable yet.
     pub due_halts: Arc<DueHalts>,
     /// Slots on which something is being decided.

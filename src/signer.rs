@@ -25,7 +25,7 @@ mod selection;
 #[cfg(test)]
 mod simulation;
 
-pub use attempts::{Ask, AttemptError, Attempts, Lookout, Sighting, Signed};
+pub use attempts::{Ask, AttemptError, Attempts, Credentials, Lookout, Sighting, Signed};
 pub use board::Reader;
 pub use cause::Cause;
 pub use client::{Answer, FailureClass, Gate, Outgoing, Question, SendError};

@@ -12,6 +12,8 @@ mod inward;
 mod kept;
 mod outward;
 mod pem;
+mod pinned;
+mod watch;
 mod words;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub use certificate::{Expiry, names};
 pub use inward::Inward;
 pub use kept::{Kept, View};
 pub use outward::Outward;
+pub use watch::{CertificateView, Certificates};
 pub use words::words;
 
 /// The provider of every TLS connection: ring, which needs a C compiler and nothing else to build.

@@ -33,8 +33,26 @@ pub struct Status {
     pub authorized_keys: AuthorizedKeysStatus,
     /// The watermark store.
     pub store: StoreStatus,
+    /// Certificates of listeners and paths.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
     /// What is allowed but unwise.
     pub warnings: Vec<String>,
+}
+
+/// A certificate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// `listen.tls`, `admin.tls`, or the signer and path that it is for.
+    pub name: String,
+    /// The file it is in; absent for one that a signer shows.
+    pub file: Option<String>,
+    /// `ok`, `ends-soon`, `expired` or `broken`.
+    pub state: String,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+    /// Why what is on the disk cannot be used.
+    pub cause: Option<String>,
 }
 
 /// A signer.

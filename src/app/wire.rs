@@ -10,17 +10,18 @@ use crate::control::{Drains, restore_drains};
 use crate::decision_log::{DecisionLog, NotedStore};
 use crate::guard::{NodeHead, SigningGuard};
 use crate::node::{self, Outlook};
-use crate::proxy::{self, DueHalts, Flights, Lookups, Proxy, Room, Turns};
+use crate::proxy::{self, Clients, DueHalts, Flights, Lookups, Proxy, RefusalLog, Room, Turns};
 use crate::server::Limits;
-use crate::settings::Settings;
+use crate::settings::{AuthMode, Settings};
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
 use crate::store::{self, DirectoryLock, EmbeddedStore, Trust, Vitals};
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::PublicKey;
+use crate::tls::Certificates;
 
-use super::StartError;
+use super::{StartError, credentials};
 
 /// What is known from the chain about signatures above the floors; absent without `[node]`.
 pub(super) type Evidence = Option<watch::Receiver<Outlook>>;
@@ -36,6 +37,7 @@ pub(super) async fn proxy(
 ) -> Result<(Arc<Proxy>, Evidence), StartError> {
     let metrics = Arc::new(Metrics::new());
     let instance = instance()?;
+    let credentials = credentials::load(settings)?;
     let (store, cache) = {
         let (settings, metrics) = (settings.clone(), Arc::clone(&metrics));
         let load = move || (open_store(&settings, lock, metrics), load_cache(&settings));
@@ -70,7 +72,8 @@ pub(super) async fn proxy(
         Arc::clone(&metrics),
         tasks.clone(),
         lookout,
-    );
+    )
+    .authenticating(credentials);
     let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
             store,
@@ -96,6 +99,8 @@ pub(super) async fn proxy(
         flights: Flights::default(),
         lookups: Lookups::default(),
         room: Room::default(),
+        clients: Clients::new(&settings.limits),
+        refusals: RefusalLog::default(),
         due_halts,
         turns: Turns::default(),
         decisions,
@@ -154,6 +159,31 @@ fn watched_and_noted(
     }))
 }
 
+/// Keeps certificates as they are on the disk, and their ends in the metrics.
+pub(super) fn watch_certificates(
+    certificates: Certificates,
+    metrics: &Arc<Metrics>,
+    tasks: &Tasks,
+) {
+    let metrics = Arc::clone(metrics);
+    let watched = certificates.watch(
+        crate::time::now,
+        move |views| {
+            for view in views {
+                let labels = label::Certificate {
+                    certificate: view.what.clone(),
+                };
+                if let Some(not_after) = view.not_after {
+                    let ends = metrics.certificate_expiry.get_or_create(&labels);
+                    ends.set(not_after);
+                }
+            }
+        },
+        tasks.shutdown(),
+    );
+    tasks.spawn("certificates", watched);
+}
+
 fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -> EmbeddedStore {
     let labels = label::Store {
         store: "embedded".to_owned(),
@@ -204,6 +234,7 @@ fn load_cache(settings: &Settings) -> MetadataCache {
             .iter()
             .map(PublicKey::hash)
             .collect(),
+        own: settings.auth.mode == AuthMode::Own,
     })
 }
 

@@ -17,6 +17,14 @@ impl MetadataCache {
     }
 
     fn told(&self, state: &State) -> Option<Authorized> {
+        if self.settings.own {
+            let own = &self.settings.bakers;
+            return Some(Authorized {
+                keys: (!own.is_empty()).then(|| own.clone()),
+                at: None,
+                source: "configuration".to_owned(),
+            });
+        }
         let lists = || {
             self.settings
                 .signers
@@ -61,9 +69,12 @@ impl MetadataCache {
         })
     }
 
-    /// The signer that is known to demand authentication, if any.
+    /// The signer that is known to demand the baker's authentication, if any.
     #[must_use]
     pub fn demanding_signer(&self) -> Option<String> {
+        if self.settings.own {
+            return None;
+        }
         demanding(&self.lock())
     }
 
@@ -122,7 +133,8 @@ impl MetadataCache {
     /// Tells the operator once when a signer demands what this proxy cannot verify, and once when that is
     /// over: meanwhile every sign request is refused.
     pub(super) fn note_unmet(&self, state: &mut State) {
-        let unmet = demanding(state).filter(|_| self.settings.bakers.is_empty());
+        let is_unverified = self.settings.bakers.is_empty() && !self.settings.own;
+        let unmet = demanding(state).filter(|_| is_unverified);
         let was = std::mem::replace(&mut state.unmet, unmet.is_some());
         match unmet {
             Some(signer) if !was => tracing::warn!(

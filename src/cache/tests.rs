@@ -60,6 +60,7 @@ impl Home {
             pinned: Vec::new(),
             signers: names.map(str::to_owned).to_vec(),
             bakers: Vec::new(),
+            own: false,
         };
         let roster = Roster::new(&signers, &Tasks::new(), Arc::new(Metrics::new()));
         Self {

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use hyper::header::AUTHORIZATION;
 
-use crate::admin::Status;
+use crate::admin::{Status, Token};
 use crate::control::{self, AskError, Command, Reply};
 use crate::settings::{Path, SignerUrl};
 use crate::signer::{Gate, Outgoing, client::Client};
 use crate::task::Tasks;
+use crate::tls::Outward;
 
 use super::{Failure, Outcome, code, load, print, reachable};
 
@@ -50,22 +52,25 @@ pub(super) struct DrainArgs {
 }
 
 pub(super) async fn status(args: StatusArgs) -> Outcome {
-    let url = match (&args.admin, &args.config) {
-        (Some(url), _) => {
-            crate::config::http_url(url).map_err(|error| Failure::new(code::USAGE, error))?
-        }
-        (None, Some(config)) => admin_of(config)?,
+    let port = match (&args.admin, &args.config) {
+        (Some(url), _) => Port {
+            url: crate::config::http_url(url).map_err(|error| Failure::new(code::USAGE, error))?,
+            certificate: None,
+            token: None,
+        },
+        (None, Some(config)) => Port::of(config)?,
         (None, None) => return Err(Failure::new(code::USAGE, "--config or --admin")),
     };
+    let url = &port.url;
     if args.ready {
-        let (status, body) = fetch(&url, "/readyz").await?;
+        let (status, body) = port.fetch("/readyz").await?;
         return if status == 200 {
             print(&body)
         } else {
             Err(Failure::new(code::PROBLEM, body.trim_end()))
         };
     }
-    let (_, body) = fetch(&url, "/status").await?;
+    let (_, body) = port.fetch("/status").await?;
     let status: Status = serde_json::from_str(&body)
         .map_err(|error| Failure::new(code::IO, format!("{url} is no admin port: {error}")))?;
     if args.json {
@@ -80,35 +85,65 @@ pub(super) async fn status(args: StatusArgs) -> Outcome {
     }
 }
 
-fn admin_of(config: &std::path::Path) -> Result<SignerUrl, Failure> {
-    let settings = load(config)?.settings;
-    let address = settings.admin.listen;
-    let address = address.ok_or_else(|| Failure::new(code::PROBLEM, "the admin port is off"))?;
-    let address = reachable(address);
-    Ok(SignerUrl::Http {
-        host: address.ip().to_string(),
-        port: address.port(),
-    })
+/// The admin port that is asked.
+struct Port {
+    url: SignerUrl,
+    /// The one it shows, if it has one.
+    certificate: Option<PathBuf>,
+    token: Option<Token>,
 }
 
-async fn fetch(url: &SignerUrl, target: &str) -> Result<(u16, String), Failure> {
-    let settings = Path {
-        name: "admin".to_owned(),
-        url: url.clone(),
-        prefix: String::new(),
-        max_connections: 1,
-        tls: crate::settings::PathTls::default(),
-    };
-    let client = Client::new(&settings, Tasks::new());
-    let (outgoing, gate) = (Outgoing::get(target.to_owned()), Gate::open());
-    let answer = tokio::time::timeout(TIMEOUT, client.send(&outgoing, &gate))
-        .await
-        .map_err(|_| Failure::new(code::PROBLEM, format!("{url} does not answer")))?
-        .map_err(|error| Failure::new(code::PROBLEM, format!("{url}: {}", error.cause)))?;
-    Ok((
-        answer.status.as_u16(),
-        String::from_utf8_lossy(&answer.body).into_owned(),
-    ))
+impl Port {
+    /// The one of a configuration.
+    fn of(config: &std::path::Path) -> Result<Self, Failure> {
+        let admin = load(config)?.settings.admin;
+        let address = admin.listen;
+        let address =
+            address.ok_or_else(|| Failure::new(code::PROBLEM, "the admin port is off"))?;
+        let address = reachable(address);
+        let (host, port) = (address.ip().to_string(), address.port());
+        let token = admin.token_file.as_deref().map(Token::read).transpose();
+        let token = token.map_err(|reason| Failure::new(code::CONFIG, reason))?;
+        let certificate = admin.tls.map(|tls| tls.identity.certificate);
+        let url = match certificate {
+            Some(_) => SignerUrl::Https { host, port },
+            None => SignerUrl::Http { host, port },
+        };
+        Ok(Self {
+            url,
+            certificate,
+            token,
+        })
+    }
+
+    async fn fetch(&self, target: &str) -> Result<(u16, String), Failure> {
+        let url = &self.url;
+        let settings = Path {
+            name: "admin".to_owned(),
+            url: url.clone(),
+            prefix: String::new(),
+            max_connections: 1,
+            tls: crate::settings::PathTls::default(),
+        };
+        let mut client = Client::new(&settings, Tasks::new());
+        if let (Some(file), Some((host, _))) = (&self.certificate, url.host_and_port()) {
+            client = client.securing(Outward::pinned(file, host));
+        }
+        let shown = self.token.as_ref().and_then(Token::header);
+        let outgoing = Outgoing {
+            header: shown.map(|value| (AUTHORIZATION, value)),
+            ..Outgoing::get(target.to_owned())
+        };
+        let gate = Gate::open();
+        let answer = tokio::time::timeout(TIMEOUT, client.send(&outgoing, &gate))
+            .await
+            .map_err(|_| Failure::new(code::PROBLEM, format!("{url} does not answer")))?
+            .map_err(|error| Failure::new(code::PROBLEM, format!("{url}: {}", error.cause)))?;
+        Ok((
+            answer.status.as_u16(),
+            String::from_utf8_lossy(&answer.body).into_owned(),
+        ))
+    }
 }
 
 fn text(status: &Status) -> Result<String, fmt::Error> {
@@ -167,6 +202,16 @@ fn text(status: &Status) -> Result<String, fmt::Error> {
             evidence.state,
             evidence.since,
             cause(&evidence.cause)
+        )?;
+    }
+    for certificate in &status.certificates {
+        let expires = certificate.expires.map(|at| format!(" until {at}"));
+        let expires = expires.unwrap_or_default();
+        let cause = cause(&certificate.cause);
+        writeln!(
+            text,
+            "certificate {} {}{expires}{cause}",
+            certificate.name, certificate.state
         )?;
     }
     for warning in &status.warnings {

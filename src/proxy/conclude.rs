@@ -88,9 +88,11 @@ fn is_lost(error: &ProxyError) -> bool {
         | ProxyError::MethodNotAllowed { .. }
         | ProxyError::NoAnswer(_)
         | ProxyError::NotFound
+        | ProxyError::ClientUnknown(_)
         | ProxyError::Overload
         | ProxyError::Policy(_)
         | ProxyError::Record(_)
+        | ProxyError::TooMuch(_)
         | ProxyError::UnknownKey { .. } => false,
     }
 }

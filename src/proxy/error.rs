@@ -40,6 +40,12 @@ pub(super) enum ProxyError {
     /// Too much at once.
     #[error("too many requests at once; ask again")]
     Overload,
+    /// Too much of one client.
+    #[error("{0}")]
+    TooMuch(&'static str),
+    /// The client's certificate is not one that may ask for this key.
+    #[error("{0}")]
+    ClientUnknown(String),
     /// Not allowed by configuration.
     #[error("{0}")]
     Policy(String),

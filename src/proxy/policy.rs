@@ -24,11 +24,19 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// How long a signature over the payload is of use.
-    pub(super) fn limit(&self, payload: &Payload, settings: &Deadline) -> Duration {
+    /// How long a signature over the payload is of use to a baker that waits for `patience`. Who asks for
+    /// anything else asks again when it is over, and joins what is under way.
+    pub(super) fn limit(
+        &self,
+        payload: &Payload,
+        settings: &Deadline,
+        patience: Option<Duration>,
+    ) -> Duration {
         match (payload, &self.chain) {
             (Payload::Consensus(payload), Some(chain)) => {
-                deadline::consensus(payload.kind, payload.position.round, chain, settings)
+                let (kind, round) = (payload.kind, payload.position.round);
+                let limit = deadline::consensus(kind, round, chain, settings);
+                patience.map_or(limit, |patience| limit.min(patience))
             }
             (Payload::Consensus(_) | Payload::Other { .. }, _) => settings.other,
         }
@@ -86,6 +94,29 @@ pub(super) fn admit(
             Ok(Admitted { chain: None })
         }
     }
+}
+
+/// Whether a baker with a certificate of these names may ask for signatures of `key`.
+pub(super) fn check_client(
+    proxy: &Proxy,
+    key: PublicKeyHash,
+    names: Option<&[String]>,
+) -> Result<(), ProxyError> {
+    let Some(clients) = of(proxy, key)?.and_then(|policy| policy.clients.as_ref()) else {
+        return Ok(());
+    };
+    let Some(names) = names else {
+        return Err(ProxyError::ClientUnknown(format!(
+            "signatures of {key} are given over https to bakers with a certificate only"
+        )));
+    };
+    if names.iter().any(|name| clients.contains(name)) {
+        return Ok(());
+    }
+    Err(ProxyError::ClientUnknown(format!(
+        "the certificate of {} may not ask for signatures of {key}; add a name of it to its clients",
+        names.join(", ")
+    )))
 }
 
 /// Whether equal bytes always get equal signatures.

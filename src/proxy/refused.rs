@@ -11,6 +11,7 @@ use hyper::Method;
 use tokio::time::Instant;
 
 use super::error::ProxyError;
+use super::requester::Requester;
 use super::respond;
 
 /// Least time between two lines of one code.
@@ -19,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Who asked for what.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) baker: String,
+    pub(super) requester: Requester,
     pub(super) method: Method,
     pub(super) path: String,
 }
@@ -33,7 +34,7 @@ struct Said {
 
 /// What was said of late, by code.
 #[derive(Debug, Default)]
-pub(super) struct RefusalLog {
+pub struct RefusalLog {
     said: Mutex<BTreeMap<&'static str, Said>>,
 }
 
@@ -42,10 +43,11 @@ impl RefusalLog {
     pub(super) fn note(&self, asked: &Asked, error: &ProxyError) {
         let code = respond::outcome(error);
         let Asked {
-            baker,
+            requester,
             method,
             path,
         } = asked;
+        let baker = &requester.name;
         if *method != Method::POST || !is_for_the_operator(error) {
             tracing::debug!(baker, %method, path, code, %error, "request refused");
         } else if let Some(suppressed) = self.turn(code, Instant::now()) {
@@ -79,9 +81,11 @@ pub(super) fn is_for_the_operator(error: &ProxyError) -> bool {
         ProxyError::AuthenticationInvalid(_)
         | ProxyError::AuthenticationMissing(_)
         | ProxyError::AuthenticationUnconfigured(_)
+        | ProxyError::ClientUnknown(_)
         | ProxyError::NoAnswer(_)
         | ProxyError::Overload
         | ProxyError::Policy(_)
+        | ProxyError::TooMuch(_)
         | ProxyError::UnknownKey { .. } => true,
         // Said by `conclude`, with the slot.
         ProxyError::Attempts(_)
@@ -103,7 +107,10 @@ mod tests {
 
     fn asked(method: Method) -> Asked {
         Asked {
-            baker: "127.0.0.1:1".to_owned(),
+            requester: Requester {
+                name: "127.0.0.1:1".to_owned(),
+                ..Requester::over_http(None)
+            },
             method,
             path: "/keys/tz1".to_owned(),
         }

@@ -26,9 +26,7 @@ pub(super) fn ok(body: String) -> Response<Full<Bytes>> {
 
 /// The answer to a request that failed.
 pub(super) fn error(error: &ProxyError) -> Response<Full<Bytes>> {
-    let (status, code, kind) = placed(error);
-    let body = error_body(kind, &format!("[{code}] {error}"));
-    let mut answer = response(status, JSON, Bytes::from(body));
+    let mut answer = response(placed(error).0, JSON, Bytes::from(body(error)));
     if let ProxyError::MethodNotAllowed { allow } = error {
         answer
             .headers_mut()
@@ -37,12 +35,18 @@ pub(super) fn error(error: &ProxyError) -> Response<Full<Bytes>> {
     answer
 }
 
+/// What is said of a request that failed.
+pub(super) fn body(error: &ProxyError) -> String {
+    let (_, code, kind) = placed(error);
+    error_body(kind, &format!("[{code}] {error}"))
+}
+
 /// Status, code and kind of each cause.
 pub(super) fn placed(error: &ProxyError) -> (StatusCode, &'static str, ErrorKind) {
     match error {
-        ProxyError::AuthenticationInvalid(_) | ProxyError::AuthenticationUnconfigured(_) => {
-            (StatusCode::FORBIDDEN, "auth", Permanent)
-        }
+        ProxyError::AuthenticationInvalid(_)
+        | ProxyError::AuthenticationUnconfigured(_)
+        | ProxyError::ClientUnknown(_) => (StatusCode::FORBIDDEN, "auth", Permanent),
         ProxyError::AuthenticationMissing(_)
         | ProxyError::Attempts(AttemptError::Unauthenticated { .. }) => {
             (StatusCode::UNAUTHORIZED, "auth", Permanent)
@@ -53,7 +57,9 @@ pub(super) fn placed(error: &ProxyError) -> (StatusCode, &'static str, ErrorKind
             (StatusCode::METHOD_NOT_ALLOWED, "malformed", Permanent)
         }
         ProxyError::NotFound => (StatusCode::NOT_FOUND, "malformed", Permanent),
-        ProxyError::Overload | ProxyError::Attempts(AttemptError::Shed) => {
+        ProxyError::Overload
+        | ProxyError::TooMuch(_)
+        | ProxyError::Attempts(AttemptError::Shed) => {
             (StatusCode::BAD_GATEWAY, "overload", Temporary)
         }
         ProxyError::Policy(_) => (StatusCode::FORBIDDEN, "policy", Permanent),
@@ -112,6 +118,8 @@ pub(super) fn refusal_reason(error: &ProxyError) -> Option<&'static str> {
         | ProxyError::AuthenticationMissing(_)
         | ProxyError::AuthenticationUnconfigured(_)
         | ProxyError::BodyTooLarge { .. }
+        | ProxyError::ClientUnknown(_)
+        | ProxyError::TooMuch(_)
         | ProxyError::Claim {
             cause: ClaimError::Store(_),
             ..

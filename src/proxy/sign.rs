@@ -34,6 +34,10 @@ pub(super) struct SignRequest {
     pub(super) version: Option<u8>,
     /// The address of the baker's connection.
     pub(super) requester: String,
+    /// Names of the baker's certificate.
+    pub(super) certified: Option<Arc<[String]>>,
+    /// How long bakers of its door wait for an answer.
+    pub(super) patience: Option<Duration>,
     /// When its head had been read: its time runs from then on, however slowly its body comes.
     pub(super) arrived: Instant,
 }
@@ -161,7 +165,9 @@ async fn admit(
     begun: Instant,
     asked: &Entry,
 ) -> Result<Admitted, ProxyError> {
-    let limit = policy::admit(proxy, request.key, &payload)?.limit(&payload, &proxy.deadline);
+    let admitted = policy::admit(proxy, request.key, &payload)?;
+    policy::check_client(proxy, request.key, request.certified.as_deref())?;
+    let limit = admitted.limit(&payload, &proxy.deadline, request.patience);
     let work = Work {
         digest,
         scheme: scheme(request.key.curve(), request.version)?,

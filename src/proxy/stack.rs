@@ -17,12 +17,15 @@ use crate::signer::INSTANCE_HEADER;
 use crate::tezos::{Curve, Route, RouteError};
 
 use super::error::ProxyError;
-use super::refused::{Asked, RefusalLog};
+use super::refused::Asked;
+use super::requester::Requester;
 use super::sign::SignRequest;
 use super::{Proxy, body, decided, metadata, respond, sign};
 
 /// Requests worked on at a time; each is small, and most wait for a signer.
-const CONCURRENT: usize = 512;
+pub(super) const CONCURRENT: usize = 512;
+/// What our own probes are told.
+pub(super) const LOOPED: &str = "this probe was sent by this very proxy: a path leads back to it";
 
 /// The service of the baker's port.
 pub type BakerService = BoxCloneSyncService<Request<Incoming>, Response<Full<Bytes>>, Infallible>;
@@ -30,23 +33,22 @@ pub type BakerService = BoxCloneSyncService<Request<Incoming>, Response<Full<Byt
 /// Builds the service: outermost first.
 #[must_use]
 pub fn service(proxy: Arc<Proxy>) -> BakerService {
-    let log = Arc::new(RefusalLog::default());
-    let (inner_log, inner) = (Arc::clone(&log), Arc::clone(&proxy));
+    let inner = Arc::clone(&proxy);
     let limited = ServiceBuilder::new()
         // Over the limit a baker is told to ask again, at once, instead of waiting unseen.
         .load_shed()
         // Bounds the work in progress and with it the memory.
         .concurrency_limit(CONCURRENT)
-        .service_fn(move |request| handle(Arc::clone(&inner), Arc::clone(&inner_log), request));
+        .service_fn(move |request| handle(Arc::clone(&inner), request));
     // Whatever went wrong below becomes an answer here; above nothing can fail.
     BoxCloneSyncService::new(tower::service_fn(move |request| {
-        let (limited, log, proxy) = (limited.clone(), Arc::clone(&log), Arc::clone(&proxy));
+        let (limited, proxy) = (limited.clone(), Arc::clone(&proxy));
         async move {
             let asked = asked(&request);
             let handled = limited.oneshot(request).await;
             // `handle` never fails, so an error here is the load shed's.
             Ok(handled.unwrap_or_else(|_shed| {
-                log.note(&asked, &ProxyError::Overload);
+                proxy.refusals.note(&asked, &ProxyError::Overload);
                 if asked.method == Method::POST {
                     decided::nonsense(&proxy, &ProxyError::Overload);
                 }
@@ -57,15 +59,8 @@ pub fn service(proxy: Arc<Proxy>) -> BakerService {
 }
 
 fn asked(request: &Request<Incoming>) -> Asked {
-    let peer = request.extensions().get::<Peer>();
-    let address = peer.and_then(|peer| peer.address);
-    let user = peer.and_then(|peer| peer.uid);
     Asked {
-        baker: match (address, user) {
-            (Some(address), _) => address.to_string(),
-            (None, Some(user)) => format!("uid {user}"),
-            (None, None) => String::new(),
-        },
+        requester: Requester::over_http(request.extensions().get::<Peer>()),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
     }
@@ -73,26 +68,26 @@ fn asked(request: &Request<Incoming>) -> Asked {
 
 async fn handle(
     proxy: Arc<Proxy>,
-    log: Arc<RefusalLog>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let asked = asked(&request);
     let own_probe = request.headers().get(INSTANCE_HEADER) == Some(&proxy.instance);
     let handled = async {
         if own_probe {
-            let looped =
-                "this probe was sent by this very proxy: a path leads back to it".to_owned();
-            return Err(ProxyError::Malformed(looped));
+            return Err(ProxyError::Malformed(LOOPED.to_owned()));
         }
-        answer(&proxy, &asked.baker, request).await
+        answer(&proxy, &asked.requester, request).await
     };
     let mut response = match handled
-        .instrument(tracing::debug_span!("request", baker = asked.baker))
+        .instrument(tracing::debug_span!(
+            "request",
+            baker = asked.requester.name
+        ))
         .await
     {
         Ok(body) => respond::ok(body),
         Err(error) => {
-            log.note(&asked, &error);
+            proxy.refusals.note(&asked, &error);
             respond::error(&error)
         }
     };
@@ -107,48 +102,82 @@ async fn handle(
 
 async fn answer(
     proxy: &Arc<Proxy>,
-    requester: &str,
+    requester: &Requester,
     request: Request<Incoming>,
 ) -> Result<String, ProxyError> {
     let arrived = Instant::now();
     let (parts, incoming) = request.into_parts();
-    let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
-    let route = route.map_err(|error| {
-        let error = unroutable(&error);
+    let admitted = async {
+        let place = proxy.clients.admit(requester.client)?;
+        let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
+        Ok((place, route.map_err(|error| unroutable(&error))?))
+    };
+    let (_place, route) = admitted.await.inspect_err(|error| {
         if parts.method == Method::POST {
-            decided::nonsense(proxy, &error);
+            decided::nonsense(proxy, error);
         }
-        error
-    });
-    match route? {
-        Route::AuthorizedKeys => metadata::authorized_keys(proxy).await,
-        Route::KnownKeys => metadata::known_keys(proxy),
-        Route::PublicKey(key) => metadata::public_key(proxy, key).await,
-        Route::ProvePossession { key, subject } => {
-            // No signer needs to be asked what the protocol rules out.
-            if key.curve() != Curve::Bls {
-                let reason = format!("only tz4 keys prove possession, {key} is none");
-                return Err(ProxyError::Malformed(reason));
-            }
-            metadata::prove_possession(proxy, key, subject).await
-        }
-        Route::Sign {
-            key,
-            authentication,
-            version,
-        } => {
+    })?;
+    let bytes = match &route {
+        Route::Sign { key, .. } => {
             let read = body::read(proxy, &parts, incoming).await;
-            let bytes = read.inspect_err(|error| decided::unread(proxy, requester, key, error))?;
-            let request = SignRequest {
+            read.inspect_err(|error| decided::unread(proxy, &requester.name, *key, error))?
+        }
+        Route::AuthorizedKeys
+        | Route::KnownKeys
+        | Route::PublicKey(_)
+        | Route::ProvePossession { .. } => Bytes::new(),
+    };
+    let call = Call {
+        requester,
+        route,
+        bytes,
+        arrived,
+    };
+    call.answer(proxy).await
+}
+
+/// A request of the protocol, whatever door it came through.
+pub(super) struct Call<'a> {
+    pub(super) requester: &'a Requester,
+    pub(super) route: Route,
+    /// What is to be signed.
+    pub(super) bytes: Bytes,
+    pub(super) arrived: Instant,
+}
+
+impl Call<'_> {
+    /// The body of the answer.
+    pub(super) async fn answer(self, proxy: &Arc<Proxy>) -> Result<String, ProxyError> {
+        match self.route {
+            Route::AuthorizedKeys => metadata::authorized_keys(proxy).await,
+            Route::KnownKeys => metadata::known_keys(proxy),
+            Route::PublicKey(key) => metadata::public_key(proxy, key).await,
+            Route::ProvePossession { key, subject } => {
+                // No signer needs to be asked what the protocol rules out.
+                if key.curve() != Curve::Bls {
+                    let reason = format!("only tz4 keys prove possession, {key} is none");
+                    return Err(ProxyError::Malformed(reason));
+                }
+                metadata::prove_possession(proxy, key, subject).await
+            }
+            Route::Sign {
                 key,
-                bytes,
                 authentication,
                 version,
-                requester: requester.to_owned(),
-                arrived,
-            };
-            let signature = sign::sign(proxy, request).await?;
-            Ok(crate::tezos::wire::signature_body(&signature))
+            } => {
+                let request = SignRequest {
+                    key,
+                    bytes: self.bytes,
+                    authentication,
+                    version,
+                    requester: self.requester.name.clone(),
+                    certified: self.requester.certified.clone(),
+                    patience: self.requester.patience,
+                    arrived: self.arrived,
+                };
+                let signature = sign::sign(proxy, request).await?;
+                Ok(crate::tezos::wire::signature_body(&signature))
+            }
         }
     }
 }

@@ -59,6 +59,7 @@ fn proxy_with(
             .collect(),
         signers: vec!["home-a".to_owned()],
         bakers: Vec::new(),
+        own: false,
     }));
     let instance = HeaderValue::from_static("test");
     let probe = Probe {
@@ -103,6 +104,12 @@ fn proxy_with(
         flights: Flights::default(),
         lookups: Lookups::default(),
         room: Room::default(),
+        clients: Clients::new(&crate::settings::Limits {
+            client_concurrency: 512,
+            client_rate: None,
+            client_burst: std::num::NonZeroU32::MIN,
+        }),
+        refusals: RefusalLog::default(),
         due_halts,
         turns: Turns::default(),
         decisions: Arc::new(DecisionLog::kept()),

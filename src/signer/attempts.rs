@@ -9,6 +9,7 @@
 //! settled before: the permit stands for a durable claim, so repeating them is always safe.
 
 mod copy;
+mod credentials;
 mod ended;
 mod ending;
 mod exchange;
@@ -37,6 +38,7 @@ use crate::tezos::{Position, PublicKey, Signature};
 use super::board::Board;
 use super::claimed::Claimed;
 use super::roster::Roster;
+pub use credentials::Credentials;
 pub use foreign::{Lookout, Sighting};
 use operation::Operation;
 use spent::SpentBySlot;
@@ -48,7 +50,7 @@ pub struct Ask {
     pub public_key: PublicKey,
     /// The bytes to sign, exactly as received.
     pub bytes: Bytes,
-    /// The baker's own authentication, passed on in its base58 form.
+    /// The baker's own authentication, passed on in its base58 form, unless the proxy has its own.
     pub authentication: Option<String>,
     /// The signature version that the baker asked.
     pub version: Option<u8>,
@@ -112,6 +114,7 @@ pub struct Attempts {
     /// Told after a claim made others useless.
     claims: Board,
     spent: SpentBySlot,
+    credentials: Credentials,
 }
 
 impl Attempts {
@@ -132,7 +135,15 @@ impl Attempts {
             claimed: Mutex::default(),
             claims: Board::default(),
             spent: SpentBySlot::default(),
+            credentials: Credentials::default(),
         }
+    }
+
+    /// With keys of our own, shown to signers instead of the baker's authentication.
+    #[must_use]
+    pub fn authenticating(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
     }
 
     /// Takes in that a position is claimed, for those who wait below it.

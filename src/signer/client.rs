@@ -173,6 +173,13 @@ impl Client {
         self
     }
 
+    /// Secures its connections in another way than the settings say.
+    #[must_use]
+    pub fn securing(mut self, tls: Outward) -> Self {
+        self.tls = Some(Arc::new(tls));
+        self
+    }
+
     /// How its connections are secured, if they are.
     #[must_use]
     pub fn tls(&self) -> Option<&Arc<Outward>> {

@@ -85,4 +85,17 @@ mod tests {
         std::fs::rename(path("aside"), path("store")).unwrap();
         assert_eq!(place.check(), Ok(()));
     }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_said_to_be_removed() {
+        let folder = crate::fixture::folder();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(inside.join("store"), "one").unwrap();
+        let place = Place::of(&inside.join("store")).unwrap();
+        std::fs::remove_dir_all(&inside).unwrap();
+        std::fs::write(&inside, "no folder any more").unwrap();
+        let words = place.check().unwrap_err();
+        assert!(words.contains("cannot be looked at"), "{words}");
+    }
 }

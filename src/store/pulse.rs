@@ -53,3 +53,25 @@ impl Drop for Beat<'_> {
         beats.slowest = beats.slowest.max(self.begun.elapsed());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_is_seen_while_it_lasts_and_once_after_it() {
+        let long = Duration::from_secs(3);
+        let pulse = Pulse::default();
+        assert_eq!(pulse.take_slowest(), Duration::ZERO);
+        let beat = pulse.begin();
+        tokio::time::advance(long).await;
+        assert_eq!((beat.elapsed(), pulse.take_slowest()), (long, long));
+        drop(beat);
+        tokio::time::advance(long).await;
+        assert_eq!(pulse.take_slowest(), long);
+        assert_eq!(pulse.take_slowest(), Duration::ZERO);
+        let short = pulse.begin();
+        drop(short);
+        assert_eq!(pulse.take_slowest(), Duration::ZERO);
+    }
+}

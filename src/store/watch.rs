@@ -136,7 +136,15 @@ mod tests {
         });
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("WARN space for the state directory runs out"));
+        assert!(
+            lines[0].ends_with(&format!("free_bytes={}", LOW - 1)),
+            "{lines:?}"
+        );
         assert!(lines[1].starts_with("INFO space for the state directory is enough"));
+        assert!(
+            lines[1].ends_with(&format!("free_bytes={}", ENOUGH + 1)),
+            "{lines:?}"
+        );
     }
 
     #[test]
@@ -155,5 +163,35 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("WARN the disk of the state directory is slow"));
         assert!(lines[1].starts_with("INFO the disk of the state directory is fast again"));
+    }
+
+    #[test]
+    fn a_disk_that_is_fast_again_is_not_said_to_have_space() {
+        let mut said = Said::default();
+        let lines = logged(|| {
+            said.note(seen(LOW - 1, 500));
+            for _ in 0..=CALM_LOOKS {
+                said.note(seen(LOW - 1, 0));
+            }
+        });
+        let spoken = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+        assert_eq!(spoken("runs out"), 1, "{lines:?}");
+        assert_eq!(spoken("fast again"), 1, "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn a_store_is_looked_at_until_the_end() {
+        let folder = crate::fixture::folder();
+        let lock = crate::store::DirectoryLock::acquire(folder.path()).unwrap();
+        let store = Arc::new(EmbeddedStore::open(lock, None, |_| {}));
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let shutdown = CancellationToken::new();
+        let report = move |vitals: Vitals| sender.send(vitals).unwrap();
+        let watched = tokio::spawn(watch(store, report, shutdown.clone()));
+        for _ in 0..2 {
+            assert!(seen.recv().await.unwrap().free.is_some());
+        }
+        shutdown.cancel();
+        watched.await.unwrap();
     }
 }

@@ -36,6 +36,8 @@ pub mod label {
 
     labels!(/// Of `sign_requests_total`.
         SignRequest { kind, outcome });
+    labels!(/// By whose certificate it is.
+        Certificate { certificate });
     labels!(/// By key.
         Key { key });
     labels!(/// By kind of payload.
@@ -151,6 +153,8 @@ metrics! {
         "held_requests", "Sign requests that wait for a path";
     cache_requests: Family<label::Result, Counter> = Family::default(),
         "cache_requests", "Metadata requests, by how they were answered";
+    certificate_expiry: Family<label::Certificate, Gauge> = Family::default(),
+        "certificate_expiry_timestamp_seconds", "Unix time at which a certificate ends";
     state_free_bytes: Gauge = Gauge::default(),
         "state_free_bytes", "Free space on the volume of the state directory";
     witness_up: Gauge = Gauge::default(),

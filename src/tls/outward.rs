@@ -1,5 +1,6 @@
 //! Towards signers: whom we trust, and what we show.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -9,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use crate::settings::PathTls;
 
 use super::kept::{Kept, Made};
-use super::{Expiry, View, certificate, pem, provider, words};
+use super::{Expiry, View, certificate, pem, pinned, provider, words};
 
 /// How the connections of one path are secured.
 #[derive(Debug)]
@@ -35,6 +36,23 @@ impl Outward {
         Self {
             name: parsed.map_err(|_| format!("{name:?} is no name that a certificate could have")),
             kept: Kept::new(format!("https://{host}"), files, move || make(&settings)),
+            peer_not_after: AtomicI64::new(0),
+        }
+    }
+
+    /// For one that shows the first certificate of `file` and no other: a server of our own.
+    #[must_use]
+    pub fn pinned(file: &Path, host: &str) -> Self {
+        let pin = file.to_owned();
+        let name = ServerName::try_from(host.to_owned());
+        Self {
+            name: name.map_err(|_| format!("{host:?} is no name")),
+            kept: Kept::new(format!("https://{host}"), vec![pin.clone()], move || {
+                Ok(Made {
+                    config: pinned::config(&pin)?,
+                    expiry: None,
+                })
+            }),
             peer_not_after: AtomicI64::new(0),
         }
     }

@@ -12,8 +12,8 @@ use crate::tezos::PublicKeyHash;
 use super::super::Admin;
 use super::judge::{self, Able, Facts};
 use super::{
-    AuthorizedKeysStatus, DeepProbeStatus, EvidenceStatus, KeyStatus, LastSigned, PathStatus,
-    SignerStatus, Status, StoreStatus,
+    AuthorizedKeysStatus, CertificateStatus, DeepProbeStatus, EvidenceStatus, KeyStatus,
+    LastSigned, PathStatus, SignerStatus, Status, StoreStatus,
 };
 
 pub(in crate::admin) fn status(admin: &Admin) -> Status {
@@ -51,8 +51,33 @@ pub(in crate::admin) fn status(admin: &Admin) -> Status {
             lineage: store.lineage,
             evidence: evidence(admin),
         },
+        certificates: certificates(admin, now),
         warnings: warnings(admin),
     }
+}
+
+fn certificates(admin: &Admin, now: Timestamp) -> Vec<CertificateStatus> {
+    let views = admin.certificates.views().into_iter();
+    views
+        .map(|view| {
+            let expires = view
+                .not_after
+                .and_then(|at| Timestamp::from_second(at).ok());
+            let state = match (&view.trouble, expires) {
+                (_, Some(expires)) if expires <= now => "expired",
+                (Some(_), _) => "broken",
+                (None, Some(_)) if view.ends_soon(now) => "ends-soon",
+                (None, _) => "ok",
+            };
+            CertificateStatus {
+                name: view.what,
+                file: view.file,
+                state: state.to_owned(),
+                expires,
+                cause: view.trouble,
+            }
+        })
+        .collect()
 }
 
 /// Those of the configuration, and what does not keep anybody from signing.

@@ -18,6 +18,8 @@ fn request(bytes: Vec<u8>) -> SignRequest {
         authentication: None,
         version: None,
         requester: "192.0.2.7:4711".to_owned(),
+        certified: None,
+        patience: None,
         arrived: tokio::time::Instant::now(),
     }
 }

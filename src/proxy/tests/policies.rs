@@ -135,7 +135,7 @@ fn the_time_of_a_request_follows_its_kind_and_round() {
     let (_folder, proxy) = proxy(vec![all], Vec::new());
     let limit = |payload: Payload| {
         let admitted = admit(&proxy, key(), &payload).unwrap();
-        admitted.limit(&payload, &proxy.deadline)
+        admitted.limit(&payload, &proxy.deadline, None)
     };
     // Round 2 lasts 6 + 2 x 3 seconds, and votes have two thirds of it.
     assert_eq!(

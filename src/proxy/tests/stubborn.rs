@@ -200,6 +200,8 @@ impl Scene {
             authentication: None,
             version: None,
             requester: "192.0.2.7:4711".to_owned(),
+            certified: None,
+            patience: None,
             arrived: tokio::time::Instant::now(),
         };
         sign(&self.proxy, request).await

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::time::Instant;
 
+use crate::guard::Permit;
 use crate::settings::Repeat;
 use crate::tezos::{PublicKey, PublicKeyHash, Scheme, Signature, verify, wire};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::super::cause::Cause;
 use super::super::client::{Answer, FailureClass, Gate, Outgoing, Question, SendError};
 use super::super::queue::Turned;
 use super::super::roster::{Path, Signer};
-use super::Ask;
+use super::{Ask, Credentials};
 
 /// How an attempt ended without a signature.
 #[derive(Debug)]
@@ -135,13 +136,15 @@ pub(super) struct Exchange {
     scheme: Scheme,
     version: Option<u8>,
     authentication: Option<String>,
+    credentials: Credentials,
     bytes: Bytes,
     /// Whether bytes that may have left may be sent again.
     again: bool,
 }
 
 impl Exchange {
-    pub(super) fn new(key: PublicKeyHash, scheme: Scheme, again: bool, ask: &Ask) -> Self {
+    pub(super) fn new(permit: &Permit, again: bool, ask: &Ask, credentials: Credentials) -> Self {
+        let (key, scheme) = (permit.key(), permit.scheme());
         // For tz1 to tz3 all versions mean the same, and old signers refuse the newest.
         let version = match scheme {
             Scheme::Standard => None,
@@ -153,6 +156,7 @@ impl Exchange {
             scheme,
             version,
             authentication: ask.authentication.clone(),
+            credentials,
             bytes: ask.bytes.clone(),
             again,
         }
@@ -203,11 +207,14 @@ impl Exchange {
     }
 
     fn outgoing(&self, signer: &Signer, version: Option<u8>, again: bool) -> Outgoing {
+        let own = self
+            .credentials
+            .for_request(signer.name(), self.key, &self.bytes);
         Outgoing {
             question: Question::Sign {
                 key: self.key,
                 bytes: self.bytes.clone(),
-                authentication: self.authentication.clone(),
+                authentication: own.or_else(|| self.authentication.clone()),
                 version,
             },
             again: again && self.again && signer.settings().repeat != Repeat::Refuse,

@@ -93,7 +93,7 @@ impl<'a> Operation<'a> {
         let before = slot.and_then(|slot| attempts.spent.before(&slot));
         // Who asks again when all is spent gets one, over a path that has come back.
         let left = MAX_FORWARDS.saturating_sub(before.map_or(0, |before| before.sends));
-        let exchange = Exchange::new(permit.key(), permit.scheme(), slot.is_some(), ask);
+        let exchange = Exchange::new(permit, slot.is_some(), ask, attempts.credentials.clone());
         Self {
             attempts,
             exchange: Arc::new(exchange),
@@ -102,7 +102,7 @@ impl<'a> Operation<'a> {
             position,
             slot,
             once: slot.is_none(),
-            authenticated: ask.authentication.is_some(),
+            authenticated: ask.authentication.is_some() || attempts.credentials.is_own(),
             deadline: ask.deadline,
             block_delay: block && !ask.deterministic,
             begun: Instant::now(),

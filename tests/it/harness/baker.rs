@@ -128,8 +128,7 @@ impl Baker {
         let identity = identity.filter(|own| wanted.contains(&own.public_key().hash()));
         let identity = identity.ok_or("no authorized key was found in the wallet")?;
         let message = authentication_bytes(&key.hash(), bytes);
-        let proof = identity.sign(scheme_of(identity.public_key().curve()), &message);
-        let proof = proof.encode(identity.public_key().curve());
+        let proof = identity_proof(identity, &message).encode(identity.public_key().curve());
         Ok(format!("?authentication={proof}&version={VERSION}"))
     }
 
@@ -191,6 +190,11 @@ pub(crate) fn signature_of(
     let signature = decode_signature(answer.body.as_bytes()).map_err(|error| error.to_string())?;
     verify(key, scheme_of(key.curve()), bytes, &signature).map_err(|error| error.to_string())?;
     Ok(signature)
+}
+
+/// The signature with which a baker shows that it may ask.
+pub(crate) fn identity_proof(identity: &SecretKey, message: &[u8]) -> Signature {
+    identity.sign(scheme_of(identity.public_key().curve()), message)
 }
 
 pub(crate) const fn scheme_of(curve: Curve) -> Scheme {

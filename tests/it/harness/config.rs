@@ -38,6 +38,21 @@ impl Config {
         }
     }
 
+    /// Adds lines to `[listen]`.
+    pub(crate) fn listen(mut self, lines: &str) -> Self {
+        let http = format!("http = \"127.0.0.1:{}\"\n", self.baker_port);
+        self.text = self.text.replace(&http, &format!("{http}{lines}\n"));
+        self
+    }
+
+    /// Adds lines to `[admin]`.
+    pub(crate) fn admin(mut self, lines: &str) -> Self {
+        self.text = self
+            .text
+            .replace("[admin]\n", &format!("[admin]\n{lines}\n"));
+        self
+    }
+
     /// Adds tables as they are written.
     pub(crate) fn table(mut self, text: &str) -> Self {
         self.text.push_str(text);

@@ -49,12 +49,7 @@ pub(super) async fn proxy(
     // After the store has the lock of the directory, which the log relies on too.
     let decisions = Arc::new(DecisionLog::start(&settings.state.directory, &metrics));
     let roster = Arc::new(Roster::new(&settings.signers, tasks, Arc::clone(&metrics)));
-    for signer in roster.signers() {
-        if let Some(demands) = cache.demands(signer.name()) {
-            roster.spoken(signer, demands);
-        }
-    }
-    restore_drains(&roster, drains);
+    remember(&roster, &cache, drains);
     let sink: Arc<dyn MetadataSink> = Arc::clone(&cache) as _;
     let prober = Arc::new(Prober::new(
         Arc::clone(&roster),
@@ -72,8 +67,7 @@ pub(super) async fn proxy(
         Arc::clone(&metrics),
         tasks.clone(),
         lookout,
-    )
-    .authenticating(credentials);
+    );
     let proxy = Arc::new(Proxy {
         guard: SigningGuard::new(
             store,
@@ -81,7 +75,7 @@ pub(super) async fn proxy(
             settings.guard.level_gap,
             node_head,
         ),
-        attempts,
+        attempts: attempts.authenticating(credentials),
         roster,
         prober,
         cache,
@@ -108,6 +102,16 @@ pub(super) async fn proxy(
     let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), tasks.clone());
     tasks.spawn("tripwire", tripwire);
     Ok((proxy, evidence))
+}
+
+/// What signers said of authentication before this start, and which of them are drained.
+fn remember(roster: &Roster, cache: &MetadataCache, drains: &Drains) {
+    for signer in roster.signers() {
+        if let Some(demands) = cache.demands(signer.name()) {
+            roster.spoken(signer, demands);
+        }
+    }
+    restore_drains(roster, drains);
 }
 
 /// The head of the node and what its chain shows; without `[node]` neither is ever known.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use hyper::header::AUTHORIZATION;
 
-use crate::admin::{Status, Token};
+use crate::admin::{CertificateStatus, Status, Token};
 use crate::control::{self, AskError, Command, Reply};
 use crate::settings::{Path, SignerUrl};
 use crate::signer::{Gate, Outgoing, client::Client};
@@ -204,20 +204,23 @@ fn text(status: &Status) -> Result<String, fmt::Error> {
             cause(&evidence.cause)
         )?;
     }
-    for certificate in &status.certificates {
-        let expires = certificate.expires.map(|at| format!(" until {at}"));
-        let expires = expires.unwrap_or_default();
-        let cause = cause(&certificate.cause);
-        writeln!(
-            text,
-            "certificate {} {}{expires}{cause}",
-            certificate.name, certificate.state
-        )?;
-    }
+    certificates(&mut text, &status.certificates)?;
     for warning in &status.warnings {
         writeln!(text, "warning: {warning}")?;
     }
     Ok(text)
+}
+
+fn certificates(text: &mut String, all: &[CertificateStatus]) -> fmt::Result {
+    for certificate in all {
+        let expires = certificate.expires.map(|at| format!(" until {at}"));
+        let expires = expires.unwrap_or_default();
+        let cause = certificate.cause.as_ref().map(|cause| format!(": {cause}"));
+        let cause = cause.unwrap_or_default();
+        let (name, state) = (&certificate.name, &certificate.state);
+        writeln!(text, "certificate {name} {state}{expires}{cause}")?;
+    }
+    Ok(())
 }
 
 pub(super) async fn drain(args: DrainArgs, drain: bool) -> Outcome {

@@ -8,8 +8,8 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use crate::settings::{
-    Allow, AuthMode, Chain, DeepProbe, Key, Listen, ListenTls, Path, PathTls, Repeat, Settings,
-    Signer, Sources, TlsIdentity,
+    Admin, Allow, AuthMode, Chain, DeepProbe, Key, Listen, ListenTls, Path, PathTls, Repeat,
+    Settings, Signer, Sources, TlsIdentity,
 };
 
 /// The text; loads to the same settings, and to the same text.
@@ -19,17 +19,7 @@ pub(super) fn text(settings: &Settings) -> String {
     out.key("http", quoted(settings.listen.http));
     doors(&mut out, &settings.listen);
     out.table("[admin]");
-    if let Some(listen) = settings.admin.listen {
-        out.key("listen", quoted(listen));
-    }
-    out.key("socket", path(&settings.admin.socket));
-    match &settings.admin.token_file {
-        Some(file) => out.key("token-file", path(file)),
-        None => out.comment("token-file: none"),
-    }
-    if let Some(tls) = &settings.admin.tls {
-        listen_tls(&mut out, "[admin.tls]", tls);
-    }
+    admin(&mut out, &settings.admin);
     out.table("[limits]");
     out.key("client-concurrency", settings.limits.client_concurrency);
     match settings.limits.client_rate {
@@ -115,6 +105,20 @@ fn doors(out: &mut Lines, listen: &Listen) {
         out.key("http", list(http));
         out.key("https", list(https));
         out.key("tcp", list(tcp));
+    }
+}
+
+fn admin(out: &mut Lines, admin: &Admin) {
+    if let Some(listen) = admin.listen {
+        out.key("listen", quoted(listen));
+    }
+    out.key("socket", path(&admin.socket));
+    match &admin.token_file {
+        Some(file) => out.key("token-file", path(file)),
+        None => out.comment("token-file: none"),
+    }
+    if let Some(tls) = &admin.tls {
+        listen_tls(out, "[admin.tls]", tls);
     }
 }
 

@@ -187,7 +187,8 @@ mod tests {
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let shutdown = CancellationToken::new();
         let report = move |vitals: Vitals| sender.send(vitals).unwrap();
-        let watched = tokio::spawn(watch(store, report, shutdown.clone()));
+        let tasks = crate::task::Tasks::new();
+        let watched = tasks.spawn("watch", watch(store, report, shutdown.clone()));
         for _ in 0..2 {
             assert!(seen.recv().await.unwrap().free.is_some());
         }

@@ -24,21 +24,23 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// The one private key of a file.
 pub(super) fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| match error {
-        pem::Error::NoItemsFound => format!(
-            "{} has no unencrypted private key in it; write it in PEM, beginning with -----BEGIN PRIVATE KEY-----",
-            file.display()
-        ),
-        other => unreadable(file, &other),
+    PrivateKeyDer::from_pem_file(file).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            return format!(
+                "{} has no unencrypted private key in it; write it in PEM, beginning with -----BEGIN PRIVATE KEY-----",
+                file.display()
+            );
+        }
+        unreadable(file, &error)
     })
 }
 
 fn unreadable(file: &Path, error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => format!("cannot read {}: {error}", file.display()),
-        // Nothing of the file's text: it may be a key.
-        _ => format!("{} is damaged: it is not whole PEM", file.display()),
+    if let pem::Error::Io(error) = error {
+        return format!("cannot read {}: {error}", file.display());
     }
+    // Nothing of the file's text: it may be a key.
+    format!("{} is damaged: it is not whole PEM", file.display())
 }
 
 /// The authorities of a file, or those that this system trusts.

@@ -30,7 +30,7 @@ struct Served {
     io: DuplexStream,
     edge: Edge,
     tasks: Tasks,
-    served: JoinHandle<()>,
+    ended: JoinHandle<()>,
 }
 
 fn serve() -> Served {
@@ -43,12 +43,12 @@ fn serve() -> Served {
         uid: None,
         certified: None,
     };
-    let served = tokio::spawn(run(far, nobody, Echo, edge.clone(), slot));
+    let ended = tasks.spawn("frames", run(far, nobody, Echo, edge.clone(), slot));
     Served {
         io: near,
         edge,
         tasks,
-        served,
+        ended,
     }
 }
 
@@ -72,7 +72,7 @@ impl Served {
         let mut rest = Vec::new();
         self.io.read_to_end(&mut rest).await.unwrap();
         assert!(rest.is_empty(), "{rest:?}");
-        self.served.await.unwrap();
+        self.ended.await.unwrap();
         begun.elapsed()
     }
 }
@@ -123,7 +123,7 @@ async fn what_is_not_understood_ends_the_connection_with_its_answer() {
     served.send(b"more").await;
     assert_eq!(served.receive().await, b"last");
     drop(served.io);
-    served.served.await.unwrap();
+    served.ended.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn who_hangs_up_is_waited_for_no_longer() {
     served.send(b"wait").await;
     served.io.shutdown().await.unwrap();
     let begun = Instant::now();
-    served.served.await.unwrap();
+    served.ended.await.unwrap();
     assert_eq!(begun.elapsed(), HALF_CLOSED);
 }
 

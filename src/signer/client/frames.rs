@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
@@ -79,10 +79,8 @@ impl Frames {
         let mut byte = [0];
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(Waker::noop());
-        match Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer) {
-            Poll::Pending => false,
-            Poll::Ready(_) => true,
-        }
+        let stream = Pin::new(&mut self.stream);
+        stream.poll_read(&mut context, &mut buffer).is_ready()
     }
 
     async fn turn(&mut self, message: &[u8]) -> io::Result<Vec<u8>> {

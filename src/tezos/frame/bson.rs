@@ -112,10 +112,10 @@ fn read_document(bytes: &[u8], depth: usize) -> Result<(Map<String, Value>, &[u8
     let (length, _) = read_length(bytes)?;
     let (whole, rest) = bytes.split_at_checked(length).ok_or(SHORT)?;
     // Between its length and the byte that ends it.
-    let mut elements = match whole {
-        [_, _, _, _, elements @ .., 0] => elements,
-        _ => return Err(wrong("does not end with a zero byte")),
+    let [_, _, _, _, elements @ .., 0] = whole else {
+        return Err(wrong("does not end with a zero byte"));
     };
+    let mut elements = elements;
     let mut fields = Map::new();
     while let Some((kind, after)) = elements.split_first() {
         let (name, after) = read_name(after)?;

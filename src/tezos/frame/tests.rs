@@ -289,6 +289,6 @@ fn replies_that_are_none_are_refused() {
 
 #[test]
 fn a_message_that_is_too_long_has_no_frame() {
-    assert!(framed(&[0; MOST]).is_ok());
-    assert!(framed(&[0; MOST + 1]).is_err());
+    assert!(framed(&vec![0; MOST]).is_ok());
+    assert!(framed(&vec![0; MOST + 1]).is_err());
 }

@@ -10,7 +10,7 @@ use signer_proxy::tezos::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::baker::{identity_proof, scheme_of};
 use super::http::{self, Answer};
@@ -19,13 +19,8 @@ use super::http::{self, Answer};
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) url: String,
-    serving: JoinHandle<()>,
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+    // Named for Drop alone.
+    _serving: JoinSet<()>,
 }
 
 impl Front {
@@ -34,26 +29,33 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("tcp://{}", listener.local_addr().unwrap());
         let signer = signer.to_owned();
-        let serving = tokio::spawn(async move {
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, signer.clone()));
+                connections.spawn(serve(stream, signer.clone()));
             }
         });
-        Self { url, serving }
+        Self {
+            url,
+            _serving: serving,
+        }
     }
 
     /// The same on a Unix socket.
     pub(crate) fn unix(signer: &str, path: &Path) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         let signer = signer.to_owned();
-        let serving = tokio::spawn(async move {
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, signer.clone()));
+                connections.spawn(serve(stream, signer.clone()));
             }
         });
         Self {
             url: format!("unix://{}", path.display()),
-            serving,
+            _serving: serving,
         }
     }
 }
@@ -93,7 +95,9 @@ async fn answer(signer: &str, request: &[u8]) -> io::Result<Vec<u8>> {
                 Ok(AuthorizedKeys::Keys(keys)) => {
                     let mut reply = vec![0, 1];
                     reply.extend(u32::try_from(keys.len() * 21).unwrap().to_be_bytes());
-                    keys.iter().for_each(|key| reply.extend(key.tagged()));
+                    for key in &keys {
+                        reply.extend(key.tagged());
+                    }
                     reply
                 }
                 Err(_) => errors(&answer),

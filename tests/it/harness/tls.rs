@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use signer_proxy::tls::provider;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::http::{self, Answer};
@@ -100,26 +100,22 @@ impl Authority {
 
     /// A certificate for a server called `name`.
     pub(crate) fn server(&self, name: &str, flaw: Flaw) -> Identity {
-        self.issue(name, ExtendedKeyUsagePurpose::ServerAuth, flaw)
+        self.issue(name, true, flaw)
     }
 
     /// A certificate for a client called `name`.
     pub(crate) fn client(&self, name: &str, flaw: Flaw) -> Identity {
-        self.issue(name, ExtendedKeyUsagePurpose::ClientAuth, flaw)
+        self.issue(name, false, flaw)
     }
 
-    fn issue(&self, name: &str, purpose: ExtendedKeyUsagePurpose, flaw: Flaw) -> Identity {
+    fn issue(&self, name: &str, for_servers: bool, flaw: Flaw) -> Identity {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
-        let other = match purpose {
-            ExtendedKeyUsagePurpose::ServerAuth => ExtendedKeyUsagePurpose::ClientAuth,
-            _ => ExtendedKeyUsagePurpose::ServerAuth,
-        };
-        params.extended_key_usages = vec![if flaw == Flaw::WrongUse {
-            other
+        params.extended_key_usages = vec![if for_servers == (flaw == Flaw::WrongUse) {
+            ExtendedKeyUsagePurpose::ClientAuth
         } else {
-            purpose
+            ExtendedKeyUsagePurpose::ServerAuth
         }];
         match flaw {
             Flaw::Expired => params.not_after = date_time_ymd(2021, 1, 1),
@@ -154,13 +150,8 @@ fn roots(pem: &str) -> RootCertStore {
 #[derive(Debug)]
 pub(crate) struct TlsFront {
     pub(crate) port: u16,
-    serving: JoinHandle<()>,
-}
-
-impl Drop for TlsFront {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
+    // Named for Drop alone.
+    _serving: JoinSet<()>,
 }
 
 impl TlsFront {
@@ -182,17 +173,22 @@ impl TlsFront {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let signer = signer.to_owned();
-        let serving = tokio::spawn(async move {
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, signer) = (acceptor.clone(), signer.clone());
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let mut secured = acceptor.accept(stream).await?;
                     let mut plain = TcpStream::connect(signer).await?;
                     copy_bidirectional(&mut secured, &mut plain).await
                 });
             }
         });
-        Self { port, serving }
+        Self {
+            port,
+            _serving: serving,
+        }
     }
 
     pub(crate) fn url(&self) -> String {

@@ -23,6 +23,8 @@ async fn stops_halts_and_the_seal_survive_opening() {
     let store = open(&folder);
     let halt = halted;
     assert_eq!(store.account(account), AccountState { stop_at, halt });
+    let reported: Vec<_> = store.accounts().iter().map(|one| one.account).collect();
+    assert_eq!(reported, [account]);
     let resume = vec![Change::Resume { account }];
     store.amend(resume, second(4_000)).await.unwrap();
     drop(store);

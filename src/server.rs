@@ -19,6 +19,8 @@ mod body;
 mod bound;
 mod connection;
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod phase;
 mod refusal;
 mod secure;

@@ -12,6 +12,8 @@
     reason = "a test that cannot go on should stop at once"
 )]
 
+#[path = "../fuzz/checks/authentication.rs"]
+mod authentication;
 #[path = "../fuzz/checks/base58.rs"]
 mod base58;
 #[path = "../fuzz/checks/configuration.rs"]
@@ -24,6 +26,11 @@ mod decision_lines;
 mod decoder;
 #[path = "oracle/base58.rs"]
 mod digits;
+#[path = "../fuzz/checks/frames.rs"]
+mod frames;
+#[cfg(feature = "fuzzing")]
+#[path = "../fuzz/checks/http_edge.rs"]
+mod http_edge;
 #[path = "../fuzz/checks/payload.rs"]
 mod payload;
 #[path = "oracle/payloads.rs"]

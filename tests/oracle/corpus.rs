@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{base58, configuration, decision_lines, payload, route, transfer, wire};
+use super::{
+    authentication, base58, configuration, decision_lines, frames, payload, route, transfer, wire,
+};
 
 fn folder(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -67,6 +69,22 @@ fn configurations_that_are_shipped_are_settings_or_findings() {
     for name in ["every-key.toml", "minimal.toml", "two-tunnels.toml"] {
         configuration::check(&fs::read(config.join(name)).unwrap());
     }
+}
+
+#[test]
+fn frames_of_the_corpus_are_read_and_written_again() {
+    replay("frames", frames::check);
+}
+
+#[test]
+fn authentications_of_the_corpus_let_in_who_may() {
+    replay("authentication", authentication::check);
+}
+
+#[cfg(feature = "fuzzing")]
+#[test]
+fn connections_of_the_corpus_have_one_meaning() {
+    replay("http_edge", super::http_edge::check);
 }
 
 #[cfg(feature = "fuzzing")]

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod doors;
+mod material;
 mod wire;
 
 use std::io;
@@ -19,6 +20,7 @@ use crate::store::{DirectoryLock, LockError};
 use crate::task::Tasks;
 
 use doors::Doors;
+pub use material::check as check_material;
 
 /// Why the proxy did not start.
 #[derive(Debug, thiserror::Error)]

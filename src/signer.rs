@@ -30,7 +30,7 @@ pub use board::Reader;
 pub use cause::Cause;
 pub use client::{Answer, FailureClass, Gate, Outgoing, Question, SendError};
 pub use health::{PathHealth, PathState, SignerState, Transition};
-pub use probe::{INSTANCE_HEADER, MetadataSink, Prober};
+pub use probe::{INSTANCE_HEADER, LOOPED, MetadataSink, Prober, instance_key};
 pub use queue::Place;
 pub use roster::{DeepView, DrainError, Path, Roster, Served, Signer};
 pub use seek::Seek;

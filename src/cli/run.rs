@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::app::{App, Ended};
+use crate::app::{App, Ended, check_material};
 
 use super::{Failure, Outcome, code, complain, load, print};
 
@@ -30,11 +30,15 @@ pub(super) fn finish(ended: Ended) -> Outcome {
     }
 }
 
-/// Prints the effective configuration, or every problem.
+/// Prints the effective configuration, or every problem, those of the files that it names included.
 pub(super) fn check(file: &Path) -> Outcome {
     let loaded = load(file)?;
     for warning in &loaded.warnings {
         complain(&format!("warning: {warning}"))?;
+    }
+    let problems = check_material(&loaded.settings);
+    if !problems.is_empty() {
+        return Err(Failure::new(code::CONFIG, problems.join("\n")));
     }
     print(&loaded.effective)
 }

@@ -77,6 +77,13 @@ fn rules(reader: &mut Reader, settings: &Settings, certified: bool) {
             "write auth.mode = \"own\", or leave it out",
         );
     }
+    if own && settings.auth.authorized_keys.is_empty() && !certified {
+        reader.warn(
+            &Place::of_key("auth.mode"),
+            "in mode own whoever reaches a door is vouched for to the signers",
+            "list the bakers' keys in auth.authorized-keys",
+        );
+    }
     for (index, signer) in settings.signers.iter().enumerate() {
         let place = Place::of_key(format!("signer[{index}].auth-key"));
         if signer.auth_key.is_some() && !own {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::signer::Seek;
+use crate::signer::{LOOPED, Seek, instance_key};
 use crate::telemetry::metrics::label;
 use crate::tezos::{PublicKey, PublicKeyHash, verify_possession, wire};
 
@@ -42,6 +42,9 @@ pub(super) async fn authorized_keys(proxy: &Proxy) -> Result<String, ProxyError>
 
 /// `GET /keys/<pkh>`
 pub(super) async fn public_key(proxy: &Proxy, key: PublicKeyHash) -> Result<String, ProxyError> {
+    if instance_key(&proxy.instance) == Some(key) {
+        return Err(ProxyError::Malformed(LOOPED.to_owned()));
+    }
     find_public_key(proxy, key)
         .await
         .map(|public_key| wire::public_key_body(&public_key))

@@ -13,7 +13,7 @@ use tower::{ServiceBuilder, ServiceExt as _};
 use tracing::Instrument as _;
 
 use crate::server::Peer;
-use crate::signer::INSTANCE_HEADER;
+use crate::signer::{INSTANCE_HEADER, LOOPED};
 use crate::tezos::{Curve, Route, RouteError};
 
 use super::error::ProxyError;
@@ -24,8 +24,6 @@ use super::{Proxy, body, decided, metadata, respond, sign};
 
 /// Requests worked on at a time; each is small, and most wait for a signer.
 pub(super) const CONCURRENT: usize = 512;
-/// What our own probes are told.
-pub(super) const LOOPED: &str = "this probe was sent by this very proxy: a path leads back to it";
 
 /// The service of the baker's port.
 pub type BakerService = BoxCloneSyncService<Request<Incoming>, Response<Full<Bytes>>, Infallible>;

@@ -25,7 +25,7 @@ use super::board::Reader;
 use super::cause::Cause;
 use super::chance::Chance;
 use super::client::{Gate, Outgoing, Question};
-use super::health::Observation;
+use super::health::{Observation, PathState};
 use judge::{Reply, Seen};
 
 use super::roster::{Path, Roster, Served, Signer};
@@ -33,6 +33,22 @@ use vigil::{Late, Quiet};
 
 /// Carries the instance that sent a probe; a proxy that gets its own back is asked through itself.
 pub const INSTANCE_HEADER: HeaderName = HeaderName::from_static("x-signer-proxy-instance");
+
+/// What a probe of our own is told where it arrives.
+pub const LOOPED: &str = "this probe was sent by this very proxy: a path leads back to it";
+
+/// The key that stands for the instance of a proxy where no header can say it: nobody has it, and a proxy that is
+/// asked for its own knows that it is asked through itself.
+#[must_use]
+pub fn instance_key(instance: &HeaderValue) -> Option<PublicKeyHash> {
+    // A tz1 tag, and as much of the name as fits.
+    let mut tagged = [0; PublicKeyHash::TAGGED_LEN];
+    let (_, hash) = tagged.split_first_mut()?;
+    for (byte, letter) in hash.iter_mut().zip(instance.as_bytes()) {
+        *byte = *letter;
+    }
+    PublicKeyHash::from_tagged(&tagged).ok()
+}
 
 /// Between two probes when nothing is up: recovery must be seen at once.
 const HURRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
@@ -260,6 +276,26 @@ impl Prober {
             .any(|key| signer.serves(*key) == Served::Unknown)
     }
 
+    /// Whether a path that takes no work yet ends at this very proxy. Over HTTP a header of the probe itself shows
+    /// it; on a socket one question more does, for a key that only we know of.
+    async fn leads_back(&self, path: &Path) -> bool {
+        if path.url().is_http() || path.state() == PathState::Up {
+            return false;
+        }
+        let Some(key) = instance_key(&self.instance) else {
+            return false;
+        };
+        let (outgoing, gate) = (Outgoing::ask(Question::PublicKey(key)), Gate::open());
+        let asked = tokio::time::timeout(self.timeout(path), path.client().send(&outgoing, &gate));
+        match asked.await {
+            Ok(Ok(answer)) => {
+                wire::decode_error(&answer.body).is_some_and(|words| words.contains(LOOPED))
+            }
+            // That it fails is the next question's to find.
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
     async fn probe(
         &self,
         signer: &Arc<Signer>,
@@ -275,6 +311,9 @@ impl Prober {
                 self.roster.observe(signer, path, silent);
             }
             return Seen::NOTHING;
+        }
+        if self.leads_back(path).await {
+            return Seen::of(Observation::Eject(Cause::LeadsToItself));
         }
         let key = self.key_in_turn(signer, turn);
         let (begun, gate) = (Instant::now(), Gate::open());

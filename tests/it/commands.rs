@@ -6,11 +6,15 @@ use signer_proxy::tezos::{Curve, PublicKey, decode_public_key};
 
 use crate::harness::baker::{Baker, signature_of};
 use crate::harness::cli::{self, EXECUTABLE};
+use crate::harness::config::Config;
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::http;
 use crate::harness::payload::{Slot, attestation, block, preattestation};
+use crate::harness::ports;
 use crate::harness::process::{Order, Process};
+use crate::harness::proxy::Proxy;
 use crate::harness::scene::Scene;
+use crate::harness::signer::Signer;
 
 const CURVES: [Curve; 4] = [Curve::Ed25519, Curve::Secp256k1, Curve::P256, Curve::Bls];
 
@@ -209,4 +213,32 @@ async fn dev_prints_a_line_for_each_curve_that_signs_when_pasted() {
     }
     dev.order(Order::Interrupt);
     assert_eq!(dev.end().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_a_configuration_names_are_looked_at_before_a_start() {
+    let scene = Scene::new();
+    let signer = Signer::start(&scene, "home-a", &[]).await;
+    let url = format!("http://{}", signer.address());
+    let missing = scene.file("no.crt");
+    let tls = format!(
+        "https = \"127.0.0.1:{}\"\n[listen.tls]\ncertificate = \"{1}\"\nkey = \"{1}\"",
+        ports::free(),
+        missing.display()
+    );
+    let config = Config::new(&scene)
+        .listen(&tls)
+        .admin(&format!("token-file = \"{}\"", missing.display()))
+        .signer("home-a", 1, "", &[url]);
+    let proxy = Proxy::new(config);
+    proxy.init(signer.keys(), 1).await;
+    let file = proxy.config.file.to_str().unwrap().to_owned();
+    let checked = cli::run(&["check-config", &file]).await;
+    assert_eq!(checked.code, Some(78), "{checked:?}");
+    for key in ["listen.tls: ", "admin.token-file: "] {
+        assert!(checked.stderr.contains(key), "{checked:?}");
+    }
+    let started = cli::run(&["run", "--config", &file]).await;
+    assert_eq!(started.code, Some(78), "{started:?}");
+    assert!(started.stderr.contains("no.crt"), "{started:?}");
 }

@@ -17,6 +17,7 @@ use crate::harness::http;
 use crate::harness::payload::{attestation, slot};
 use crate::harness::ports;
 use crate::harness::proxy::Proxy;
+use crate::harness::relay::relay;
 use crate::harness::scene::Scene;
 use crate::harness::signer::Signer;
 use crate::harness::tls::{Authority, Flaw, TlsClient, TlsFront};
@@ -152,24 +153,6 @@ async fn lead(way: Way, scene: &Scene, signer: &Signer) -> (String, String, Betw
             (front.url.clone(), plain, Between::Frames(front))
         }
     }
-}
-
-/// Hands connections of a Unix socket on to an address.
-fn relay(socket: &std::path::Path, address: &str) -> JoinSet<()> {
-    let listener = tokio::net::UnixListener::bind(socket).unwrap();
-    let address = address.to_owned();
-    let mut serving = JoinSet::new();
-    serving.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((mut near, _)) = listener.accept().await {
-            let address = address.clone();
-            connections.spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(address).await?;
-                tokio::io::copy_bidirectional(&mut near, &mut far).await
-            });
-        }
-    });
-    serving
 }
 
 async fn every_door_before(way: Way, faults: Option<serde_json::Value>) {

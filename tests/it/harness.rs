@@ -21,6 +21,7 @@ pub(crate) mod payload;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 pub(crate) mod scene;
 pub(crate) mod signer;
 pub(crate) mod sshd;

@@ -6,7 +6,9 @@ use signer_proxy::tezos::Curve;
 use crate::harness::config::Config;
 use crate::harness::direct::{Direct, FLOOR, NAMES};
 use crate::harness::payload::{block, preattestation};
+use crate::harness::ports;
 use crate::harness::proxy::Proxy;
+use crate::harness::relay::relay;
 use crate::harness::scene::Scene;
 use crate::harness::signer::Signer;
 use crate::harness::sshd::Sshd;
@@ -56,6 +58,35 @@ async fn a_tunnel_that_leads_back_to_the_proxy_is_found_out() {
         })
         .await;
     assert_eq!(status["signers"][0]["state"], "down", "{status}");
+    let key = signer.key(Curve::Ed25519);
+    let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
+    let baker = proxy.baker(signer.keys());
+    baker.sign(&key, &bytes).await.signature();
+    assert_eq!(signer.counts().await.sign, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_leads_back_to_the_proxy_is_found_out_as_well() {
+    let scene = Scene::new();
+    let signer = Signer::start(&scene, NAMES[1], &[]).await;
+    let door = ports::free();
+    let config = Config::new(&scene)
+        .listen(&format!("tcp = \"127.0.0.1:{door}\""))
+        .keys(signer.keys());
+    let socket = scene.socket("mirror");
+    let _mirror = relay(&socket, &format!("127.0.0.1:{door}"));
+    let back = format!("unix://{}", socket.display());
+    let config = config.signer("mirror", 1, "", &[back]);
+    let url = format!("http://{}", signer.address());
+    let mut proxy = Proxy::new(config.signer(NAMES[1], 2, "", &[url]));
+    proxy.init(signer.keys(), FLOOR).await;
+    proxy.start().await;
+    proxy
+        .until("the loop to be seen", |status| {
+            let cause = status["signers"][0]["cause"].as_str().unwrap_or_default();
+            cause.contains("leads back to this proxy")
+        })
+        .await;
     let key = signer.key(Curve::Ed25519);
     let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
     let baker = proxy.baker(signer.keys());

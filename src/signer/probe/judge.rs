@@ -39,7 +39,7 @@ impl Seen {
         proved: false,
     };
 
-    fn of(observation: Observation) -> Self {
+    pub(super) fn of(observation: Observation) -> Self {
         Self {
             observation: Some(observation),
             proved: false,

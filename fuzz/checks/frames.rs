@@ -63,7 +63,10 @@ fn without_version(route: &Route) -> Route {
             authentication,
             version: version.map(|version| version.min(2)),
         },
-        other => other,
+        other @ (Route::AuthorizedKeys
+        | Route::KnownKeys
+        | Route::PublicKey(_)
+        | Route::ProvePossession { .. }) => other,
     }
 }
 

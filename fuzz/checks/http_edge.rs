@@ -47,7 +47,7 @@ fn unambiguous(message: &[u8]) {
         let colon = line.iter().position(|byte| *byte == b':').unwrap();
         let name = line[..colon].to_ascii_lowercase();
         assert!(!name.is_empty());
-        assert!(name.iter().all(|byte| byte.is_ascii_graphic()), "{name:?}");
+        assert!(name.iter().all(u8::is_ascii_graphic), "{name:?}");
         let value = line[colon + 1..].trim_ascii();
         assert!(
             value

@@ -121,7 +121,7 @@ impl App {
         );
         let others = doors.others();
         let admin_served = tokio_util::sync::CancellationToken::new();
-        let served = doors.serve(&settings, &admin, &edge_tasks, &tasks, &admin_served)?;
+        let served = doors.serve(&settings, &admin, &edge_tasks, &tasks, &admin_served);
         tasks.spawn(
             "control socket",
             control::serve(control, proxy, drains, tasks.clone()),

@@ -30,10 +30,11 @@ pub(super) struct Doors {
     unix: Option<Bound>,
     pub(super) admin: Option<Bound>,
     admin_tls: Option<Arc<Inward>>,
+    admin_token: Option<Token>,
 }
 
 impl Doors {
-    /// Binds all of them, and reads their certificates.
+    /// Binds all of them, and reads their certificates and the token.
     pub(super) async fn bind(settings: &Settings) -> Result<Self, StartError> {
         let listen = &settings.listen;
         let http = bind(listen.http).await?;
@@ -60,6 +61,11 @@ impl Doors {
             Some(tls) => Some(inward("admin.tls", tls)?),
             None => None,
         };
+        let token = settings.admin.token_file.as_deref().map(Token::read);
+        let admin_token = token.transpose().map_err(|reason| StartError::Material {
+            key: "admin.token-file".to_owned(),
+            reason,
+        })?;
         Ok(Self {
             http,
             https,
@@ -67,6 +73,7 @@ impl Doors {
             unix,
             admin,
             admin_tls,
+            admin_token,
         })
     }
 
@@ -105,15 +112,7 @@ impl Doors {
         edge_tasks: &Tasks,
         tasks: &Tasks,
         admin_served: &CancellationToken,
-    ) -> Result<Vec<JoinHandle<()>>, StartError> {
-        let token = settings.admin.token_file.as_deref();
-        let token = token.map(|file| {
-            Token::read(file).map_err(|reason| StartError::Material {
-                key: "admin.token-file".to_owned(),
-                reason,
-            })
-        });
-        let token = token.transpose()?;
+    ) -> Vec<JoinHandle<()>> {
         let sources = &settings.listen.sources;
         let edge = |sources: &[IpNet]| Edge {
             sources: sources.into(),
@@ -145,10 +144,10 @@ impl Doors {
                 tls: self.admin_tls,
                 ..Edge::new(tasks.clone(), RefusalBodies::plain_text())
             };
-            let service = admin::service(Arc::clone(admin), token);
+            let service = admin::service(Arc::clone(admin), self.admin_token);
             tasks.spawn("admin port", server::serve(bound, service, edge));
         }
-        Ok(served)
+        served
     }
 }
 

@@ -339,6 +339,15 @@ async fn authentication_goes_through_every_door_and_on_to_every_kind_of_signer()
     crate::harness::checker::assert_clean(&[&signer], 2);
 }
 
+/// A file that nobody else can read, with `text`.
+fn secret_file(scene: &Scene, text: &str) -> PathBuf {
+    let file = scene.file("auth.key");
+    std::fs::write(&file, text).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, private).unwrap();
+    file
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn in_mode_own_signers_are_shown_the_proxys_own_signature() {
     let own = "edsk3gUfUPyBSfrS9CCgmCiQsTCHGkviBDusMxDJstFtojtc1zcpsh";
@@ -346,9 +355,7 @@ async fn in_mode_own_signers_are_shown_the_proxys_own_signature() {
         .parse()
         .unwrap();
     let scene = Scene::new();
-    let file: PathBuf = scene.file("auth.key");
-    std::fs::write(&file, own).unwrap();
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let file = secret_file(&scene, own);
     let demanding = [
         "--authorized-key",
         &public.to_string(),
@@ -357,10 +364,28 @@ async fn in_mode_own_signers_are_shown_the_proxys_own_signature() {
     let signer = Signer::start(&scene, "home-a", &demanding).await;
     let front = Front::tcp(signer.address()).await;
     let keys = signer.keys().to_vec();
+    // One key for all, or one for this signer.
+    let by_signer = format!("auth-key = \"{}\"", file.display());
+    let doors = Doors::before(
+        scene,
+        &keys,
+        (&front.url, ""),
+        &by_signer,
+        "[auth]\nmode = \"own\"",
+    );
+    let doors = doors.await;
+    let vote = attestation(FLOOR + 1).bytes(keys[0].curve(), 1);
+    doors.tcp.sign(&keys[0], &vote, None).await.unwrap();
+    drop(doors);
+
+    let scene = Scene::new();
+    let file = secret_file(&scene, own);
     let auth = format!(
         "[auth]\nmode = \"own\"\nsigning-key-file = \"{}\"",
         file.display()
     );
+    let signer = Signer::start(&scene, "home-a", &demanding).await;
+    let front = Front::tcp(signer.address()).await;
     let doors = Doors::before(scene, &keys, (&front.url, ""), "", &auth).await;
     // Nothing is asked of bakers, whatever the signer demands.
     let list = http::get(doors.proxy.baker(&keys).address(), "/authorized_keys")

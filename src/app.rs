@@ -3,6 +3,7 @@
 mod credentials;
 mod doors;
 mod material;
+mod store;
 mod wire;
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::task::Tasks;
 
 use doors::Doors;
 pub use material::check as check_material;
+pub use store::open_etcd;
 
 /// Why the proxy did not start.
 #[derive(Debug, thiserror::Error)]

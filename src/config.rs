@@ -22,6 +22,7 @@ mod reader;
 mod scalar;
 mod shown;
 mod signers;
+mod store;
 mod table;
 mod tables;
 mod unknown;

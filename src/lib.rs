@@ -14,6 +14,7 @@ pub mod guard;
 pub mod transfer;
 
 pub mod decision_log;
+pub mod etcd;
 pub mod signer;
 pub mod store;
 pub mod task;

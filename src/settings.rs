@@ -21,6 +21,8 @@ pub struct Settings {
     pub admin: Admin,
     /// Where durable state lives.
     pub state: State,
+    /// Who keeps the watermarks.
+    pub store: Store,
     /// Outside evidence of the chain's head.
     pub node: Option<Node>,
     /// Chains whose payloads may be signed; never empty.
@@ -106,6 +108,33 @@ pub struct State {
     pub lineage: Option<String>,
     /// `witness`: a file on another volume that follows the floors.
     pub witness: Option<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Default)]
+pub enum Store {
+    /// `embedded`: a file in the state directory.
+    #[default]
+    Embedded,
+    /// `etcd`: a cluster that several proxies share.
+    Etcd(EtcdSettings),
+}
+
+/// `[store]` of kind `etcd`
+#[derive(Clone, Debug)]
+pub struct EtcdSettings {
+    /// `endpoints`: `http` or `https` urls of members; never empty.
+    pub endpoints: Vec<SignerUrl>,
+    /// `prefix`: what every key begins with.
+    pub prefix: String,
+    /// `tls`: how members with `https` urls are trusted.
+    pub tls: PathTls,
+    /// `user`
+    pub user: Option<String>,
+    /// `password-file`; there whenever `user` is.
+    pub password_file: Option<PathBuf>,
+    /// `timeout`: of one call to one member.
+    pub timeout: Duration,
 }
 
 /// `[node]`

@@ -5,7 +5,7 @@ mod calls;
 mod committer;
 mod contents;
 mod embedded;
-mod encoding;
+pub(crate) mod encoding;
 mod file;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

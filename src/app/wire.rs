@@ -14,14 +14,14 @@ use crate::proxy::{self, Clients, DueHalts, Flights, Lookups, Proxy, RefusalLog,
 use crate::server::Limits;
 use crate::settings::{AuthMode, Settings};
 use crate::signer::{Attempts, MetadataSink, Prober, Roster};
-use crate::store::{self, DirectoryLock, EmbeddedStore, Trust, Vitals};
+use crate::store::DirectoryLock;
 use crate::task::Tasks;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 use crate::tezos::PublicKey;
 use crate::tls::Certificates;
 
-use super::{StartError, credentials};
+use super::{StartError, credentials, store};
 
 /// What is known from the chain about signatures above the floors; absent without `[node]`.
 pub(super) type Evidence = Option<watch::Receiver<Outlook>>;
@@ -40,9 +40,16 @@ pub(super) async fn proxy(
     let credentials = credentials::load(settings)?;
     let (store, cache) = {
         let (settings, metrics) = (settings.clone(), Arc::clone(&metrics));
-        let load = move || (open_store(&settings, lock, metrics), load_cache(&settings));
+        let tasks = tasks.clone();
+        let load = move || {
+            (
+                store::open(&settings, lock, metrics, &tasks),
+                load_cache(&settings),
+            )
+        };
         let loaded = tokio::task::spawn_blocking(load).await;
-        loaded.map_err(|error| StartError::System(error.to_string()))?
+        let (store, cache) = loaded.map_err(|error| StartError::System(error.to_string()))?;
+        (store?, cache)
     };
     let cache = Arc::new(cache);
     cache.start(tasks);
@@ -58,7 +65,7 @@ pub(super) async fn proxy(
         instance.clone(),
     ));
     prober.start(tasks);
-    let store = watched_and_noted(store, &metrics, &decisions, tasks);
+    let store = store.watched_and_noted(&metrics, &decisions, tasks);
     let (node_head, evidence) = watch_node(settings, &config_name, &store, &metrics, tasks);
     let due_halts = Arc::new(DueHalts::new(Arc::<NotedStore>::clone(&store) as _));
     let lookout = Arc::<DueHalts>::clone(&due_halts) as _;
@@ -141,28 +148,6 @@ fn watch_node(
     (node_head, evidence)
 }
 
-/// The store for the guard: its disk is watched, and every change of it is in the decision log.
-fn watched_and_noted(
-    store: EmbeddedStore,
-    metrics: &Arc<Metrics>,
-    decisions: &Arc<DecisionLog>,
-    tasks: &Tasks,
-) -> Arc<NotedStore> {
-    let store = Arc::new(store);
-    let watched = store::watch(
-        Arc::clone(&store),
-        report_vitals(Arc::clone(metrics)),
-        tasks.shutdown(),
-    );
-    tasks.spawn("store watch", watched);
-    let decisions = Arc::clone(decisions);
-    Arc::new(NotedStore::new(store, tasks, move |changes| {
-        for change in changes {
-            decisions.note(change);
-        }
-    }))
-}
-
 /// Keeps certificates as they are on the disk, and their ends in the metrics.
 pub(super) fn watch_certificates(
     certificates: Certificates,
@@ -186,35 +171,6 @@ pub(super) fn watch_certificates(
         tasks.shutdown(),
     );
     tasks.spawn("certificates", watched);
-}
-
-fn open_store(settings: &Settings, lock: DirectoryLock, metrics: Arc<Metrics>) -> EmbeddedStore {
-    let labels = label::Store {
-        store: "embedded".to_owned(),
-    };
-    let trust = Trust {
-        lineage: settings.state.lineage.clone(),
-        witness: settings.state.witness.clone(),
-    };
-    EmbeddedStore::open_trusting(lock, trust, move |seconds| {
-        metrics
-            .store_commit_duration
-            .get_or_create(&labels)
-            .observe(seconds);
-    })
-}
-
-fn report_vitals(metrics: Arc<Metrics>) -> impl Fn(Vitals) + Send {
-    move |vitals| {
-        if let Some(free) = vitals.free {
-            metrics
-                .state_free_bytes
-                .set(i64::try_from(free).unwrap_or(i64::MAX));
-        }
-        if let Some(follows) = vitals.witness {
-            metrics.witness_up.set(i64::from(follows));
-        }
-    }
 }
 
 fn load_cache(settings: &Settings) -> MetadataCache {

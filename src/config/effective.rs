@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::settings::{
     Admin, Allow, AuthMode, Chain, DeepProbe, Key, Listen, ListenTls, Path, PathTls, Repeat,
-    Settings, Signer, Sources, TlsIdentity,
+    Settings, Signer, Sources, Store, TlsIdentity,
 };
 
 /// The text; loads to the same settings, and to the same text.
@@ -38,7 +38,7 @@ pub(super) fn text(settings: &Settings) -> String {
         None => out.comment("witness: none"),
     }
     out.table("[store]");
-    out.key("kind", quoted("embedded"));
+    store(&mut out, &settings.store);
     if let Some(node) = &settings.node {
         out.table("[node]");
         out.key("url", quoted(&node.url));
@@ -131,6 +131,22 @@ fn listen_tls(out: &mut Lines, header: &str, tls: &ListenTls) {
     }
 }
 
+fn store(out: &mut Lines, store: &Store) {
+    let Store::Etcd(etcd) = store else {
+        out.key("kind", quoted("embedded"));
+        return;
+    };
+    out.key("kind", quoted("etcd"));
+    out.key("endpoints", list(&etcd.endpoints));
+    out.key("prefix", quoted(&etcd.prefix));
+    out.key("timeout", duration(etcd.timeout));
+    if let (Some(user), Some(file)) = (&etcd.user, &etcd.password_file) {
+        out.key("user", quoted(user));
+        out.key("password-file", path(file));
+    }
+    inline_tls(out, &etcd.tls);
+}
+
 fn chain(out: &mut Lines, chain: &Chain) {
     out.table("[[chain]]");
     out.key("id", quoted(chain.id));
@@ -185,11 +201,15 @@ fn signer_path(out: &mut Lines, settings: &Path) {
     out.key("url", quoted(&settings.url));
     out.key("prefix", quoted(&settings.prefix));
     out.key("max-connections", settings.max_connections);
+    inline_tls(out, &settings.tls);
+}
+
+fn inline_tls(out: &mut Lines, settings: &PathTls) {
     let PathTls {
         ca,
         identity,
         server_name,
-    } = &settings.tls;
+    } = settings;
     let mut tls = Vec::new();
     if let Some(ca) = ca {
         tls.push(format!("ca = {}", path(ca)));

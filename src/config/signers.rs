@@ -196,7 +196,7 @@ fn path(
 }
 
 /// `signer.path.tls`
-fn tls(table: &mut Table<'_, '_>) -> PathTls {
+pub(super) fn tls(table: &mut Table<'_, '_>) -> PathTls {
     let ca = super::tables::path(table, "ca", "the authority of the signer's certificate");
     let (certificate, key) = (table.has("certificate"), table.has("key"));
     if certificate != key {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::check::{self, Listeners};
 use super::reader::Located;
 use super::table::Table;
-use super::{keys, listen, signers, url};
+use super::{keys, listen, signers, store, url};
 use crate::settings::{Admin, Chain, Deadline, Guard, Node, Probe, Settings, SignerUrl, State};
 use crate::tezos::{ChainId, VoteLayout};
 
@@ -58,7 +58,7 @@ pub(super) fn document(root: &mut Table<'_, '_>) -> Settings {
     let state = root.table("state", state);
     let socket = socket
         .unwrap_or_else(|| root.default("admin.socket", state.directory.join(CONTROL_SOCKET)));
-    root.table("store", store);
+    let store = root.table("store", store::store);
     let mut targets = Vec::new();
     let node = root.table("node", |table| node(table, &mut targets));
     let chains = chains(root);
@@ -75,6 +75,7 @@ pub(super) fn document(root: &mut Table<'_, '_>) -> Settings {
             ..admin
         },
         state,
+        store,
         node,
         chains,
         guard,
@@ -120,22 +121,6 @@ fn state(table: &mut Table<'_, '_>) -> State {
         directory: directory.map(|at| at.value).unwrap_or_default(),
         lineage: table.label("lineage").map(|at| at.value),
         witness: witness.map(|at| at.value),
-    }
-}
-
-/// `[store]`: one kind so far, so that nothing remains to be remembered.
-fn store(table: &mut Table<'_, '_>) {
-    let Some(kind) = table.text("kind") else {
-        return;
-    };
-    match kind.value.as_str() {
-        "embedded" => {}
-        "etcd" => table.reader.complain(
-            &kind.place,
-            "not supported by this version",
-            "write \"embedded\", and run one proxy per key",
-        ),
-        other => table.unknown_word(&kind.place, other, &["embedded"]),
     }
 }
 

@@ -13,14 +13,14 @@ use crate::tezos::{
 /// Version of the values below.
 const VERSION: u8 = 1;
 /// Bytes of a stream key: chain 4, kind 1, curve and hash 21.
-pub(super) const STREAM_LEN: usize = 26;
+pub(crate) const STREAM_LEN: usize = 26;
 
 /// A value that this program did not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stored record is damaged: {0}")]
-pub(super) struct Damaged(pub(super) &'static str);
+pub(crate) struct Damaged(pub(crate) &'static str);
 
-pub(super) fn stream_key(stream: &Stream) -> Vec<u8> {
+pub(crate) fn stream_key(stream: &Stream) -> Vec<u8> {
     let mut key = Vec::with_capacity(STREAM_LEN);
     key.extend_from_slice(&stream.chain.bytes());
     key.push(stream.kind.code());
@@ -28,21 +28,21 @@ pub(super) fn stream_key(stream: &Stream) -> Vec<u8> {
     key
 }
 
-pub(super) fn slot_key(stream: &Stream, position: Position) -> Vec<u8> {
+pub(crate) fn slot_key(stream: &Stream, position: Position) -> Vec<u8> {
     let mut key = stream_key(stream);
     key.extend_from_slice(&position.level.get().to_be_bytes());
     key.extend_from_slice(&position.round.get().to_be_bytes());
     key
 }
 
-pub(super) fn decode_stream(bytes: &[u8]) -> Result<Stream, Damaged> {
+pub(crate) fn decode_stream(bytes: &[u8]) -> Result<Stream, Damaged> {
     let mut reader = Reader(bytes);
     let stream = reader.stream()?;
     reader.end()?;
     Ok(stream)
 }
 
-pub(super) fn decode_slot(bytes: &[u8]) -> Result<Slot, Damaged> {
+pub(crate) fn decode_slot(bytes: &[u8]) -> Result<Slot, Damaged> {
     let mut reader = Reader(bytes);
     let stream = reader.stream()?;
     let position = reader.position()?;
@@ -50,13 +50,13 @@ pub(super) fn decode_slot(bytes: &[u8]) -> Result<Slot, Damaged> {
     Ok(Slot { stream, position })
 }
 
-pub(super) fn account_key(account: &Account) -> Vec<u8> {
+pub(crate) fn account_key(account: &Account) -> Vec<u8> {
     let mut key = account.chain.bytes().to_vec();
     key.extend_from_slice(&account.key.tagged());
     key
 }
 
-pub(super) fn decode_account_key(bytes: &[u8]) -> Result<Account, Damaged> {
+pub(crate) fn decode_account_key(bytes: &[u8]) -> Result<Account, Damaged> {
     let mut reader = Reader(bytes);
     let chain = ChainId::from_bytes(reader.array::<4>()?);
     let key = reader.key()?;
@@ -65,7 +65,7 @@ pub(super) fn decode_account_key(bytes: &[u8]) -> Result<Account, Damaged> {
 }
 
 /// A stop and a halt, each behind a byte that says whether it is there.
-pub(super) fn encode_account(state: &AccountState) -> Vec<u8> {
+pub(crate) fn encode_account(state: &AccountState) -> Vec<u8> {
     let mut value = vec![VERSION];
     match state.stop_at {
         Some(stop) => {
@@ -85,7 +85,7 @@ pub(super) fn encode_account(state: &AccountState) -> Vec<u8> {
     value
 }
 
-pub(super) fn decode_account(bytes: &[u8]) -> Result<AccountState, Damaged> {
+pub(crate) fn decode_account(bytes: &[u8]) -> Result<AccountState, Damaged> {
     let mut reader = Reader(bytes);
     reader.version()?;
     let stop_at = if reader.flag()? {
@@ -106,7 +106,7 @@ pub(super) fn decode_account(bytes: &[u8]) -> Result<AccountState, Damaged> {
     Ok(AccountState { stop_at, halt })
 }
 
-pub(super) fn encode_floor(floor: Position, at: Timestamp) -> Vec<u8> {
+pub(crate) fn encode_floor(floor: Position, at: Timestamp) -> Vec<u8> {
     let mut value = vec![VERSION];
     value.extend_from_slice(&floor.level.get().to_be_bytes());
     value.extend_from_slice(&floor.round.get().to_be_bytes());
@@ -114,7 +114,7 @@ pub(super) fn encode_floor(floor: Position, at: Timestamp) -> Vec<u8> {
     value
 }
 
-pub(super) fn decode_floor(bytes: &[u8]) -> Result<(Position, Timestamp), Damaged> {
+pub(crate) fn decode_floor(bytes: &[u8]) -> Result<(Position, Timestamp), Damaged> {
     let mut reader = Reader(bytes);
     reader.version()?;
     let position = reader.position()?;
@@ -123,7 +123,7 @@ pub(super) fn decode_floor(bytes: &[u8]) -> Result<(Position, Timestamp), Damage
     Ok((position, at))
 }
 
-pub(super) fn encode_row(row: &Row) -> Vec<u8> {
+pub(crate) fn encode_row(row: &Row) -> Vec<u8> {
     let mut value = vec![VERSION, row.scheme.code()];
     value.extend_from_slice(row.digest.bytes());
     value.extend_from_slice(&row.claimed_at.as_millisecond().to_be_bytes());
@@ -142,7 +142,7 @@ pub(super) fn encode_row(row: &Row) -> Vec<u8> {
     value
 }
 
-pub(super) fn decode_row(bytes: &[u8]) -> Result<Row, Damaged> {
+pub(crate) fn decode_row(bytes: &[u8]) -> Result<Row, Damaged> {
     let mut reader = Reader(bytes);
     reader.version()?;
     let scheme = Scheme::from_code(reader.u8()?).ok_or(Damaged("unknown signature scheme"))?;

@@ -35,6 +35,7 @@ pub(in crate::cli) struct Accept {
 
 pub(super) async fn accept(accept: Accept) -> Outcome {
     let Loaded { settings, .. } = load(&accept.config)?;
+    run::needs_embedded(&settings, "accept")?;
     let chosen = chain(&settings, accept.chain)?;
     let lock = run::lock(&settings)?;
     let level = floor_of(accept.floor, &chosen).await?;

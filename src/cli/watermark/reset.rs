@@ -50,6 +50,7 @@ pub(in crate::cli) struct Reset {
 
 pub(super) async fn reset(reset: Reset) -> Outcome {
     let Loaded { settings, .. } = load(&reset.config)?;
+    run::needs_embedded(&settings, "reset")?;
     let chain = chain(&settings, reset.chain)?;
     let lock = run::lock(&settings)?;
     let found = EmbeddedStore::inspect(&lock).map_err(|error| Failure::new(code::IO, error))?;

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::app::open_etcd;
 use crate::cli::{Failure, code, complain};
 use crate::control::{self, AskError, Command, Reply};
 use crate::decision_log::{self, Entry, NotedStore};
-use crate::guard::Account;
-use crate::settings::Settings;
+use crate::etcd::EtcdStore;
+use crate::guard::{Account, WatermarkStore};
+use crate::settings::{Settings, Store};
 use crate::store::{DirectoryLock, EmbeddedStore, LockError, Trust};
 use crate::task::Tasks;
 
@@ -29,15 +31,41 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
             )
         })?;
     }
-    let (lock, trust) = (lock(settings)?, trust(settings));
-    let store = if changes_something(&command) {
-        EmbeddedStore::open_trusting(lock, trust, |_| {})
-    } else {
-        EmbeddedStore::open_to_look(lock, trust)
-    };
+    let lock = lock(settings)?;
+    match &settings.store {
+        Store::Embedded => {
+            let trust = trust(settings);
+            let store = if changes_something(&command) {
+                EmbeddedStore::open_trusting(lock, trust, |_| {})
+            } else {
+                EmbeddedStore::open_to_look(lock, trust)
+            };
+            execute_on(settings, command, Arc::new(store)).await
+        }
+        Store::Etcd(etcd) => {
+            let tasks = Tasks::new();
+            let store = open_etcd(settings, etcd, lock, &tasks)
+                .map_err(|reason| Failure::new(code::CONFIG, reason))?;
+            let store = Arc::new(store);
+            store
+                .connect()
+                .await
+                .map_err(|error| Failure::new(code::IO, error))?;
+            let reply = execute_on(settings, command, Arc::<EtcdStore>::clone(&store) as _).await;
+            store.write_witness()?;
+            reply
+        }
+    }
+}
+
+/// Does it on a store, which holds the lock of the directory.
+async fn execute_on(
+    settings: &Settings,
+    command: Command,
+    store: Arc<dyn WatermarkStore>,
+) -> Result<Reply, Failure> {
     let directory = settings.state.directory.clone();
-    // The store holds the lock of the directory.
-    let store = NotedStore::new(Arc::new(store), &Tasks::new(), move |changes| {
+    let store = NotedStore::new(store, &Tasks::new(), move |changes| {
         note(&directory, changes);
     });
     Ok(match command {
@@ -82,6 +110,19 @@ pub(super) fn lock(settings: &Settings) -> Result<DirectoryLock, Failure> {
         };
         Failure::new(code, error)
     })
+}
+
+/// Refuses what only a store in the state directory needs.
+pub(super) fn needs_embedded(settings: &Settings, what: &str) -> Result<(), Failure> {
+    match settings.store {
+        Store::Embedded => Ok(()),
+        Store::Etcd(_) => Err(Failure::new(
+            code::PROBLEM,
+            format!(
+                "`watermark {what}` is for an embedded store; docs/replicas.md says what to do with one in etcd"
+            ),
+        )),
+    }
 }
 
 /// What has to vouch for the store.

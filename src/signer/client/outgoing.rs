@@ -45,6 +45,8 @@ pub enum Question {
     },
     /// `GET` of this path and query, which only HTTP has.
     Get(String),
+    /// `POST` of JSON to this path, which only HTTP has.
+    Post(String, Bytes),
 }
 
 impl Outgoing {
@@ -100,6 +102,7 @@ impl Question {
                 (Method::POST, target)
             }
             Self::Get(target) => (Method::GET, target.clone()),
+            Self::Post(target, _) => (Method::POST, target.clone()),
         }
     }
 
@@ -107,6 +110,7 @@ impl Question {
     pub(super) fn body(&self) -> Option<Bytes> {
         match self {
             Self::Sign { bytes, .. } => Some(Bytes::from(wire::sign_body(bytes))),
+            Self::Post(_, body) => Some(body.clone()),
             Self::AuthorizedKeys
             | Self::PublicKey(_)
             | Self::ProvePossession { .. }
@@ -138,7 +142,7 @@ impl Question {
                 };
                 (route, bytes)
             }
-            Self::Get(_) => return None,
+            Self::Get(_) | Self::Post(..) => return None,
         })
     }
 }

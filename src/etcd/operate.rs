@@ -1,0 +1,366 @@
+//! The operations: decide on what is known, make it by one transaction, and decide anew where that failed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use crate::guard::{
+    Account, Answer, Candidate, Change, Record, Refusal, StoreError, Stream, Touched,
+};
+
+use super::gateway::CallError;
+use super::known::Known;
+use super::wire::{Outcome, Range, Txn};
+use super::{EtcdStore, State};
+
+/// Decisions anew before others are let through: each means that another replica was faster.
+const TRIES: usize = 32;
+/// A claim of these bytes that another replica made is waited on for this long, for the signature that comes of it.
+const OTHERS_TIME: Duration = Duration::from_millis(300);
+/// A claim that is older is nobody's any more.
+const RECENT_SECONDS: i64 = 10;
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(20);
+/// Operations that etcd takes in one transaction, unless it is told otherwise.
+const MOST_WRITES: usize = 128;
+
+/// Whether a refusal can never become anything else, so that it may be answered from memory.
+fn is_final(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::BelowFloor { .. } | Refusal::Conflict { .. } | Refusal::Scheme { .. } => true,
+        // An operator may have changed these at another replica.
+        Refusal::Halted { .. } | Refusal::NoWatermark { .. } | Refusal::Stopped { .. } => false,
+    }
+}
+
+impl EtcdStore {
+    pub(super) async fn claim_slot(
+        &self,
+        candidate: Candidate,
+        now: Timestamp,
+    ) -> Result<Answer, StoreError> {
+        let (stream, account) = ([candidate.slot.stream], [candidate.slot.stream.into()]);
+        self.read_once().await?;
+        let mut waited = false;
+        for _ in 0..TRIES {
+            let (answer, txn) = {
+                let state = self.state();
+                believed(state.doubt.as_ref())?;
+                let mut part = state.known.part(&stream, &account);
+                let mut touched = Touched::default();
+                let answer = part.claim(&candidate, now, &mut touched);
+                match &answer {
+                    Ok(Answer::Recorded(_)) => return answer,
+                    Ok(Answer::Refused(refusal)) if is_final(refusal) => return answer,
+                    Ok(Answer::Permit | Answer::InFlight { .. } | Answer::Refused(_)) | Err(_) => {}
+                }
+                let txn = state.known.claim(
+                    &self.layout,
+                    &candidate,
+                    (&part, &touched),
+                    self.sign_of_life(now),
+                );
+                (answer, txn)
+            };
+            if !self.make(&txn).await? {
+                continue;
+            }
+            match answer {
+                Ok(Answer::InFlight { since }) if !waited && is_recent(since, now) => {
+                    // Whatever came meanwhile decides.
+                    self.wait_for_others(&candidate).await?;
+                    waited = true;
+                }
+                answer => return answer,
+            }
+        }
+        Err(too_busy())
+    }
+
+    /// Another replica, or an earlier life of this one, may be at these bytes: its signature is worth a short wait.
+    async fn wait_for_others(&self, candidate: &Candidate) -> Result<(), StoreError> {
+        let Some(until) = Instant::now().checked_add(OTHERS_TIME) else {
+            return Ok(());
+        };
+        while Instant::now() < until {
+            sleep(LOOK).await;
+            let txn = Txn {
+                put: vec![self.sign_of_life(crate::time::now())],
+                read: Known::reads_of(&self.layout, &candidate.slot),
+                ..Txn::default()
+            };
+            self.make(&txn).await?;
+            let state = self.state();
+            let row = state.known.book.row(&candidate.slot);
+            if row.is_none_or(|row| row.record.is_some()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn record_signature(
+        &self,
+        candidate: Candidate,
+        record: Record,
+    ) -> Result<Record, StoreError> {
+        let (stream, account) = ([candidate.slot.stream], [candidate.slot.stream.into()]);
+        self.read_once().await?;
+        let mut is_fresh = false;
+        for _ in 0..TRIES {
+            let (recorded, txn) = {
+                let state = self.state();
+                believed(state.doubt.as_ref())?;
+                let mut part = state.known.part(&stream, &account);
+                let mut touched = Touched::default();
+                let recorded = part.record(&candidate, record.clone(), &mut touched);
+                if touched.is_empty() && (recorded.is_ok() || is_fresh) {
+                    // It was recorded before, or may not be.
+                    return recorded;
+                }
+                let txn = if touched.is_empty() {
+                    Txn {
+                        put: vec![self.sign_of_life(record.at)],
+                        read: Known::reads_of(&self.layout, &candidate.slot),
+                        ..Txn::default()
+                    }
+                } else {
+                    state
+                        .known
+                        .record(&self.layout, &candidate, (&part, &touched))
+                };
+                (recorded, txn)
+            };
+            let made = self.make(&txn).await?;
+            if made && recorded.is_ok() {
+                return recorded;
+            }
+            // What refused it was looked at again.
+            is_fresh = true;
+        }
+        Err(too_busy())
+    }
+
+    pub(super) async fn make_changes(
+        &self,
+        changes: Vec<Change>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (streams, accounts) = Known::concerned(&changes);
+        self.read_once().await?;
+        for _ in 0..TRIES {
+            let txn = self.plan_changes(&changes, (&streams, &accounts), now)?;
+            let Some(txn) = txn else { return Ok(()) };
+            if txn.put.len().saturating_add(txn.delete.len()) > MOST_WRITES {
+                return Err(StoreError::Unavailable(format!(
+                    "this changes more than {MOST_WRITES} entries, which etcd does not take at once; nothing was changed: do it for fewer keys at a time"
+                )));
+            }
+            if self.make(&txn).await? {
+                return Ok(());
+            }
+        }
+        Err(too_busy())
+    }
+
+    /// The transaction of `changes`; nothing if all of it stands already.
+    fn plan_changes(
+        &self,
+        changes: &[Change],
+        (streams, accounts): (&[Stream], &[Account]),
+        now: Timestamp,
+    ) -> Result<Option<Txn>, StoreError> {
+        let state = self.state();
+        believed(state.doubt.as_ref())?;
+        let is_absent = state.known.lineage.is_none();
+        let seals = changes.contains(&Change::Seal);
+        if is_absent && streams.is_empty() {
+            let reason = "there is no watermark store in etcd yet".to_owned();
+            return Err(StoreError::Unavailable(reason));
+        }
+        if is_absent && let Some(pin) = &self.pin {
+            return Err(StoreError::Unavailable(format!(
+                "there is no store in etcd, and state.lineage pins {pin}: it was wiped, or this is another cluster. To make a \
+                 new one, leave state.lineage out"
+            )));
+        }
+        let mut part = state.known.part(streams, accounts);
+        let mut touched = Touched::default();
+        for change in changes {
+            part.amend(change.clone(), now, &mut touched);
+        }
+        if touched.is_empty() && !is_absent {
+            return Ok(None);
+        }
+        let lineage = if is_absent {
+            Some(new_lineage()?)
+        } else {
+            state.known.lineage.clone().filter(|_| seals)
+        };
+        let known = &state.known;
+        Ok(Some(known.amend(
+            &self.layout,
+            (streams, accounts),
+            (&part, &touched),
+            lineage,
+        )))
+    }
+
+    /// Makes a transaction and takes in what came of it; true if it was made.
+    pub(super) async fn make(&self, txn: &Txn) -> Result<bool, StoreError> {
+        let begun = Instant::now();
+        // Whatever is answered to what is asked from now on is not older than this.
+        let before = self.state().known.revision;
+        let outcome = self.gateway.transact(txn).await;
+        {
+            let mut state = self.state();
+            state.slowest = state.slowest.max(begun.elapsed());
+            state.trouble = match &outcome {
+                Ok(_) => None,
+                Err(CallError::Unknown(words) | CallError::Refused(words)) => Some(words.clone()),
+            };
+        }
+        match outcome {
+            Ok(outcome) => {
+                self.take_in(txn, &outcome, before)?;
+                Ok(outcome.succeeded)
+            }
+            Err(CallError::Unknown(words)) => {
+                // Whoever asks again at once would only ask the more.
+                sleep(LOOK).await;
+                Err(StoreError::Unknown(words))
+            }
+            Err(CallError::Refused(words)) => Err(StoreError::Unavailable(words)),
+        }
+    }
+
+    /// Takes in an answer, if it is one of the store that we know.
+    fn take_in(&self, txn: &Txn, outcome: &Outcome, before: i64) -> Result<(), StoreError> {
+        let mut state = self.state();
+        believed(state.doubt.as_ref())?;
+        if let Some(reason) = is_another(state.known.cluster, before, outcome) {
+            return Err(doubt(&mut state, &reason));
+        }
+        state.known.cluster = Some(outcome.cluster);
+        state.known.revision = state.known.revision.max(outcome.revision);
+        let reads: &[Range] = if outcome.succeeded {
+            state.known.wrote(&self.layout, txn, outcome)?;
+            &txn.read
+        } else {
+            &txn.otherwise
+        };
+        let taken = state.known.read(&self.layout, reads, outcome);
+        if let Err(reason) = taken {
+            return Err(doubt(&mut state, &reason));
+        }
+        let all = self.layout.all();
+        let is_all = |range: &Range| match range {
+            Range::Prefix(prefix) | Range::Since(prefix, _) => *prefix == all,
+            Range::Key(_) => false,
+        };
+        if reads.iter().any(is_all) {
+            state.known.is_read = true;
+            state.known.read_until = state.known.read_until.max(outcome.revision);
+        }
+        if state.known.is_read
+            && let Err(reason) = self.vouched(&state.known)
+        {
+            return Err(doubt(&mut state, &reason));
+        }
+        Ok(())
+    }
+
+    /// Whether pin and witness believe it.
+    fn vouched(&self, known: &Known) -> Result<(), String> {
+        if let (Some(pin), Some(lineage)) = (&self.pin, &known.lineage)
+            && pin != lineage
+        {
+            return Err(format!(
+                "the store in etcd has lineage {lineage}, and state.lineage pins {pin}"
+            ));
+        }
+        self.witness.hold_against(known)
+    }
+
+    /// Reads everything, unless that was done.
+    pub(super) async fn read_once(&self) -> Result<(), StoreError> {
+        if self.state().known.is_read {
+            return Ok(());
+        }
+        self.read_all().await
+    }
+
+    /// Reads everything, through the cluster's log.
+    pub(super) async fn read_all(&self) -> Result<(), StoreError> {
+        let txn = Txn {
+            put: vec![self.sign_of_life(crate::time::now())],
+            read: vec![Range::Prefix(self.layout.all())],
+            ..Txn::default()
+        };
+        self.make(&txn).await.map(|_| ())
+    }
+
+    /// Reads what was written since the last look.
+    pub(super) async fn read_news(&self) -> Result<(), StoreError> {
+        let since = self.state().known.read_until;
+        let txn = Txn {
+            put: vec![self.sign_of_life(crate::time::now())],
+            read: vec![Range::Since(self.layout.all(), since)],
+            ..Txn::default()
+        };
+        self.make(&txn).await.map(|_| ())
+    }
+
+    /// What a transaction writes that has nothing else to write: that this replica lives.
+    fn sign_of_life(&self, now: Timestamp) -> (String, Vec<u8>) {
+        let key = self.layout.instance(&self.instance);
+        (key, now.to_string().into_bytes())
+    }
+}
+
+/// Why an answer to what was asked after revision `before` was seen cannot be of the same store.
+fn is_another(cluster: Option<u64>, before: i64, outcome: &Outcome) -> Option<String> {
+    if let Some(known) = cluster.filter(|known| *known != outcome.cluster) {
+        return Some(format!(
+            "the cluster was {known:x} and is {:x}: it was restored from a backup, or is another",
+            outcome.cluster
+        ));
+    }
+    (outcome.revision < before).then(|| {
+        format!(
+            "the cluster was at revision {before} and is at {}: it was restored from a backup, or wiped",
+            outcome.revision
+        )
+    })
+}
+
+/// Stops believing the store, for good.
+fn doubt(state: &mut State, reason: &str) -> StoreError {
+    let sentence = format!(
+        "the watermark store in etcd is not believed: {reason}. Nothing is signed here until the right cluster is \
+         back and the proxy is restarted; docs/replicas.md says how to go on with this one"
+    );
+    tracing::error!(reason, "store refuses to sign");
+    state.doubt = Some(sentence.clone());
+    StoreError::Unavailable(sentence)
+}
+
+fn believed(doubt: Option<&String>) -> Result<(), StoreError> {
+    doubt.map_or(Ok(()), |doubt| Err(StoreError::Unavailable(doubt.clone())))
+}
+
+/// Whether somebody may still be at what was claimed then.
+fn is_recent(since: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(since).as_secs() < RECENT_SECONDS
+}
+
+fn new_lineage() -> Result<String, StoreError> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(hex::encode(bytes))
+}
+
+fn too_busy() -> StoreError {
+    StoreError::Unknown("other replicas change the same at every try".to_owned())
+}

@@ -1,0 +1,25 @@
+//! The contract of stores, held by each of them: one battery for the embedded store, the one in memory and the one
+//! in etcd; and what only a store that several share can get wrong.
+//!
+//! etcd is the real one, on loopback, started and ended by each test.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop at once"
+)]
+
+#[path = "stores/battery.rs"]
+mod battery;
+#[path = "stores/cluster.rs"]
+mod cluster;
+#[path = "stores/identity.rs"]
+mod identity;
+#[path = "stores/kinds.rs"]
+mod kinds;
+#[path = "stores/shared.rs"]
+mod shared;
+#[path = "stores/values.rs"]
+mod values;

@@ -1,0 +1,131 @@
+//! A cluster that was restored, wiped or put in the place of another is not believed.
+
+use std::path::Path;
+use std::process::Command;
+
+use signer_proxy::guard::{Condition, StoreError, WatermarkStore as _};
+
+use super::cluster::{Cluster, Replica, open};
+use super::values::{ask, floors, now, record};
+
+const PREFIX: &str = "/identity";
+
+async fn used(cluster: &Cluster) -> Replica {
+    let replica = cluster.replica(PREFIX);
+    replica.store.raise(floors(100), now()).await.unwrap();
+    for level in 101..=103 {
+        sign(&replica, level).await;
+    }
+    replica
+}
+
+async fn sign(replica: &Replica, level: u32) {
+    let claimed = replica.store.claim(ask(level, 1), now()).await.unwrap();
+    drop(claimed);
+    replica
+        .store
+        .record(ask(level, 1), record(1))
+        .await
+        .unwrap();
+}
+
+/// It refuses, for the reason that is given.
+async fn assert_doubted(replica: &Replica, why: &str) {
+    let refused = replica.store.claim(ask(200, 1), now()).await;
+    let Err(StoreError::Unavailable(words)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(words.contains(why), "{words}");
+    let report = replica.store.report();
+    assert_eq!(report.condition, Condition::Refusing);
+    assert_eq!(report.reason, Some(words));
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_wiped_and_has_the_same_id_is_found_out() {
+    let mut cluster = Cluster::start(1).await;
+    let (one, two) = (used(&cluster).await, cluster.replica(PREFIX));
+    two.store.connect().await.unwrap();
+    cluster.kill_all();
+    std::fs::remove_dir_all(&cluster.members[0].data).unwrap();
+    cluster.start_all();
+    cluster.ready().await;
+    // One that ran on, and one that was started anew.
+    assert_doubted(&one, "restored from a backup, or wiped").await;
+    let two = two.restarted(&cluster.endpoints(), PREFIX);
+    assert_doubted(&two, "restored from a backup, or wiped").await;
+    // Somebody without a memory begins anew there: only lineage and witness can tell.
+    let fresh = cluster.replica(PREFIX);
+    fresh.store.raise(floors(50), now()).await.unwrap();
+    let lineage = one.store.report().lineage;
+    assert_ne!(fresh.store.report().lineage, lineage);
+    let state = tempfile::tempdir().unwrap();
+    let pinned = open(&cluster.endpoints(), PREFIX, state.path(), lineage).unwrap();
+    let refused = pinned.claim(ask(200, 1), now()).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(words)) if words.contains("state.lineage pins")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_caught_up() {
+    let mut cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    cluster.kill_all();
+    let data = cluster.members[0].data.clone();
+    let backup = cluster.folder.path().join("backup");
+    copy(&data, &backup);
+    cluster.start_all();
+    cluster.ready().await;
+    for level in 104..=106 {
+        sign(&one, level).await;
+    }
+    cluster.kill_all();
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data);
+    cluster.start_all();
+    cluster.ready().await;
+    // Others write until no revision shows it any more.
+    let noise = cluster.replica("/noise");
+    noise.store.raise(floors(1), now()).await.unwrap();
+    for level in 2..=40 {
+        sign(&noise, level).await;
+    }
+    let one = one.restarted(&cluster.endpoints(), PREFIX);
+    assert_doubted(&one, "watermark of tz1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_cluster_is_found_out_by_its_id() {
+    let (cluster, other) = (Cluster::start(1).await, Cluster::start(1).await);
+    let one = used(&cluster).await;
+    let there = other.replica(PREFIX);
+    there.store.raise(floors(100), now()).await.unwrap();
+    let one = one.restarted(&other.endpoints(), PREFIX);
+    let refused = one.store.claim(ask(200, 1), now()).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(words)) if words.contains("or is another")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_that_cannot_be_read_is_told_and_not_forgotten() {
+    let cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    one.store.write_witness().unwrap();
+    let Replica { store, state } = one;
+    drop(store);
+    std::fs::write(state.path().join("etcd-witness.json"), "{").unwrap();
+    let refused = open(&cluster.endpoints(), PREFIX, state.path(), None).unwrap_err();
+    assert!(
+        refused.contains("etcd-witness.json cannot be used"),
+        "{refused}"
+    );
+}

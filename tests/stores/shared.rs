@@ -1,0 +1,235 @@
+//! What several replicas of one store see of each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use signer_proxy::guard::{Answer, Change, Halt, Refusal, StoreError, WatermarkStore as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::cluster::{Cluster, Replica};
+use super::values::{account, ask, floors, now, record, second};
+
+const PREFIX: &str = "/shared";
+
+async fn two(cluster: &Cluster) -> (Replica, Replica) {
+    let (one, two) = (cluster.replica(PREFIX), cluster.replica(PREFIX));
+    one.store.raise(floors(100), now()).await.unwrap();
+    two.store.connect().await.unwrap();
+    (one, two)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_one_replica_claimed_is_no_other_bytes_at_another_however_old_its_knowledge() {
+    let cluster = Cluster::start(3).await;
+    let (one, two) = two(&cluster).await;
+    let claimed = one.store.claim(ask(101, 1), now()).await;
+    assert_eq!(claimed, Ok(Answer::Permit));
+    // It has not looked since.
+    assert_eq!(two.store.lookup(&ask(101, 1).slot), None);
+    let refused = two.store.claim(ask(101, 2), now()).await;
+    assert!(
+        matches!(refused, Ok(Answer::Refused(Refusal::Conflict { .. }))),
+        "{refused:?}"
+    );
+    let below = two.store.claim(ask(100, 1), now()).await;
+    assert!(
+        matches!(below, Ok(Answer::Refused(Refusal::BelowFloor { .. }))),
+        "{below:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_at_another_replica_gets_the_signature_that_comes_meanwhile() {
+    let cluster = Cluster::start(1).await;
+    let (one, two) = two(&cluster).await;
+    let candidate = ask(101, 1);
+    assert_eq!(one.store.claim(candidate, now()).await, Ok(Answer::Permit));
+    let signs = async {
+        // Once the other waits, which it does for at least one look.
+        tokio::task::yield_now().await;
+        one.store.record(candidate, record(7)).await
+    };
+    let (repeat, recorded) = tokio::join!(two.store.claim(candidate, now()), signs);
+    assert_eq!(recorded, Ok(record(7)));
+    assert_eq!(repeat, Ok(Answer::Recorded(record(7))));
+    // Whoever was faster: there is one.
+    assert_eq!(two.store.record(candidate, record(8)).await, Ok(record(7)));
+    assert_eq!(one.store.record(candidate, record(9)).await, Ok(record(7)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_nobody_follows_up_is_waited_on_for_a_moment_and_then_permitted_again() {
+    let cluster = Cluster::start(1).await;
+    let (one, two) = two(&cluster).await;
+    let candidate = ask(101, 1);
+    let claimed_at = now();
+    assert_eq!(
+        one.store.claim(candidate, claimed_at).await,
+        Ok(Answer::Permit)
+    );
+    drop(one);
+    let begun = Instant::now();
+    let repeat = two.store.claim(candidate, now()).await;
+    assert_eq!(repeat, Ok(Answer::InFlight { since: claimed_at }));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_does_at_one_replica_holds_at_all() {
+    let cluster = Cluster::start(1).await;
+    let (one, two) = two(&cluster).await;
+    let account = account();
+    let claimed = ask(101, 1);
+    assert_eq!(two.store.claim(claimed, now()).await, Ok(Answer::Permit));
+    let halt = Halt::new(second(3_000), "why".to_owned());
+    let halted = Change::Halt { account, halt };
+    one.store.amend(vec![halted], now()).await.unwrap();
+    let refused = two.store.claim(ask(102, 1), now()).await;
+    assert!(
+        matches!(refused, Ok(Answer::Refused(Refusal::Halted { .. }))),
+        "{refused:?}"
+    );
+    let withheld = two.store.record(claimed, record(1)).await;
+    assert!(
+        matches!(withheld, Err(StoreError::Withheld(_))),
+        "{withheld:?}"
+    );
+    one.store
+        .amend(vec![Change::Resume { account }], now())
+        .await
+        .unwrap();
+    // What was refused a moment ago is looked at again.
+    assert_eq!(
+        two.store.claim(ask(102, 1), now()).await,
+        Ok(Answer::Permit)
+    );
+    assert_eq!(two.store.record(claimed, record(1)).await, Ok(record(1)));
+    one.store.amend(vec![Change::Seal], now()).await.unwrap();
+    let sealed = two.store.claim(ask(103, 1), now()).await;
+    assert!(
+        matches!(sealed, Err(StoreError::Unavailable(_))),
+        "{sealed:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_race_for_slots_never_both_win_with_other_bytes() {
+    let cluster = Cluster::start(3).await;
+    let (one, two) = two(&cluster).await;
+    let three = cluster.replica(PREFIX);
+    three.store.connect().await.unwrap();
+    let stores = [&one, &two, &three].map(|replica| Arc::clone(&replica.store));
+    for level in 101..=130 {
+        let mut racing = JoinSet::new();
+        for nth in 0..9_u8 {
+            let store = Arc::clone(&stores[usize::from(nth) % 3]);
+            let candidate = ask(level, nth % 2);
+            racing.spawn(async move {
+                let answer = store.claim(candidate, now()).await;
+                let signed = match answer {
+                    Ok(Answer::Permit | Answer::InFlight { .. }) => {
+                        Some(store.record(candidate, record(nth)).await.unwrap())
+                    }
+                    Ok(Answer::Recorded(record)) => Some(record),
+                    Ok(Answer::Refused(Refusal::Conflict { .. })) => None,
+                    other => panic!("{other:?}"),
+                };
+                (candidate, signed)
+            });
+        }
+        let mut released = Vec::new();
+        while let Some(raced) = racing.join_next().await {
+            let (candidate, signed) = raced.unwrap();
+            released.extend(signed.map(|record| (candidate.digest, record)));
+        }
+        assert!(
+            released.windows(2).all(|two| two[0] == two[1]),
+            "{level}: {released:?}"
+        );
+    }
+}
+
+/// Hands connections on, and cuts each after its first request has been made and before its answer.
+async fn cutting(to: u16) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let mut buffer = vec![0; 64 << 10];
+            let Ok(read) = near.read(&mut buffer).await else {
+                continue;
+            };
+            far.write_all(&buffer[..read]).await.unwrap();
+            // etcd has answered, so it is done; nobody hears of it.
+            far.read(&mut buffer).await.ok();
+        }
+    });
+    (port, serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_whose_outcome_is_unknown_is_asked_again_and_belongs_to_its_bytes() {
+    let cluster = Cluster::start(1).await;
+    let (one, _two) = two(&cluster).await;
+    let (port, _cutting) = cutting(cluster.endpoints()[0]).await;
+    // The member that is asked first makes the transaction and says nothing; the next one knows.
+    let deaf = Replica::new(&[port, cluster.endpoints()[0]], PREFIX);
+    deaf.store.connect().await.unwrap();
+    for level in 101..=105 {
+        let candidate = ask(level, 1);
+        let claimed = deaf.store.claim(candidate, now()).await;
+        assert!(
+            matches!(claimed, Ok(Answer::Permit | Answer::InFlight { .. })),
+            "{claimed:?}"
+        );
+        assert_eq!(deaf.store.record(candidate, record(1)).await, Ok(record(1)));
+        let refused = one.store.claim(ask(level, 2), now()).await;
+        assert!(
+            matches!(refused, Ok(Answer::Refused(Refusal::Conflict { .. }))),
+            "{refused:?}"
+        );
+    }
+    let only_deaf = Replica::new(&[port], PREFIX);
+    let unknown = only_deaf.store.claim(ask(110, 1), now()).await;
+    assert!(
+        matches!(unknown, Err(StoreError::Unknown(_))),
+        "{unknown:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_nothing_is_claimed_and_with_it_again_it_goes_on() {
+    let mut cluster = Cluster::start(3).await;
+    let (one, _two) = two(&cluster).await;
+    assert_eq!(
+        one.store.claim(ask(101, 1), now()).await,
+        Ok(Answer::Permit)
+    );
+    one.store.record(ask(101, 1), record(1)).await.unwrap();
+    cluster.members[0].kill();
+    cluster.members[1].kill();
+    let unknown = one.store.claim(ask(102, 1), now()).await;
+    assert!(
+        matches!(unknown, Err(StoreError::Unknown(_))),
+        "{unknown:?}"
+    );
+    // What was signed may be given still.
+    let replay = one.store.claim(ask(101, 1), now()).await;
+    assert_eq!(replay, Ok(Answer::Recorded(record(1))));
+    cluster.start_all();
+    cluster.ready().await;
+    let claimed = one.store.claim(ask(102, 1), now()).await;
+    assert!(
+        matches!(claimed, Ok(Answer::Permit | Answer::InFlight { .. })),
+        "{claimed:?}"
+    );
+    assert_eq!(
+        one.store.record(ask(102, 1), record(2)).await,
+        Ok(record(2))
+    );
+}

@@ -1,8 +1,10 @@
 //! A request's head, checked line by line as its bytes arrive.
 
+use std::net::Ipv6Addr;
+
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::http::uri::{Authority, PathAndQuery};
+use hyper::http::uri::PathAndQuery;
 
 use super::{Framing, Violation};
 
@@ -124,8 +126,11 @@ impl Head {
                     return Err(Violation::HostRepeated);
                 }
                 self.host = true;
-                host(value)?;
+                if !is_host(value) {
+                    return Err(Violation::Host);
+                }
             }
+            "connection" if names_message_field(value) => return Err(Violation::Connection),
             "expect" if !value.eq_ignore_ascii_case(b"100-continue") => {
                 return Err(Violation::Expectation);
             }
@@ -165,23 +170,58 @@ fn request_line(line: &[u8]) -> Result<Version, Violation> {
         b"HTTP/1.1" => Version::Http11,
         _ => return Err(Violation::Version),
     };
-    // A fragment would be cut off silently, so what the service sees would not be what was sent.
-    let plain = target
-        .iter()
-        .all(|byte| matches!(byte, 0x21..=0x7e) && *byte != b'#');
-    if !plain || target.first() != Some(&b'/') || PathAndQuery::try_from(target).is_err() {
+    if !target.iter().copied().all(is_target_byte)
+        || target.first() != Some(&b'/')
+        || PathAndQuery::try_from(target).is_err()
+    {
         return Err(Violation::Target);
     }
     Ok(version)
 }
 
-fn host(value: &[u8]) -> Result<(), Violation> {
+/// What RFC 3986 lets a path or a query consist of: programs differ in what they make of anything else,
+/// such as a backslash. A fragment would be cut off silently, so what the service sees would not be
+/// what was sent.
+fn is_target_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
+}
+
+/// A name, an IPv4 address or an IPv6 address in brackets, with or without a port.
+fn is_host(value: &[u8]) -> bool {
     // An empty host is what a client sends that knows none, as RFC 9112 section 3.2 wants it.
-    if value.is_empty() || Authority::try_from(value).is_ok_and(|host| !host.as_str().contains('@'))
-    {
-        return Ok(());
+    if value.is_empty() {
+        return true;
     }
-    Err(Violation::Host)
+    let Ok(value) = std::str::from_utf8(value) else {
+        return false;
+    };
+    if let Some(literal) = value.strip_prefix('[') {
+        return literal.split_once(']').is_some_and(|(address, port)| {
+            address.parse::<Ipv6Addr>().is_ok()
+                && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        });
+    }
+    let (name, port) = value.split_once(':').unwrap_or((value, ""));
+    // The rest of what RFC 3986 allows is in no name that anybody gives to a host, and a comma would
+    // make a list of two.
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_name_byte) && is_port(port)
+}
+
+/// May be empty, as RFC 3986 has it.
+fn is_port(port: &str) -> bool {
+    port.is_empty()
+        || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+/// Whether `connection` names a field that says what the message is. A program that takes fields for one
+/// hop away, as it should, would hand on another message than the one that came.
+fn names_message_field(value: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').map(trim).any(|option| {
+        ["content-length", "transfer-encoding", "host"]
+            .iter()
+            .any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
+    })
 }
 
 fn trim(value: &[u8]) -> &[u8] {

@@ -115,7 +115,7 @@ fn head_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     assert_eq!(run(&[&more[..LIMIT]]).1, Some(Violation::HeadTooLarge));
 }
 
-fn violations() -> [(Violation, Vec<u8>); 32] {
+fn violations() -> [(Violation, Vec<u8>); 35] {
     let line = |line: &str| format!("{line}\r\nhost: a\r\n\r\n").into_bytes();
     [
         (Violation::BareCarriageReturn, head_with("x: a\rb\r\n")),
@@ -144,6 +144,10 @@ fn violations() -> [(Violation, Vec<u8>); 32] {
             b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n".into(),
         ),
         (Violation::Connect, line("CONNECT /a HTTP/1.1")),
+        (
+            Violation::Connection,
+            head_with("connection: close, Content-Length\r\n"),
+        ),
         (Violation::ControlByte, head_with("x: a\0b\r\n")),
         (Violation::EmptyFirstLine, b"\r\n".into()),
         (Violation::Expectation, head_with("expect: miracles\r\n")),
@@ -152,6 +156,10 @@ fn violations() -> [(Violation, Vec<u8>); 32] {
         (
             Violation::Host,
             b"GET / HTTP/1.1\r\nhost: a b\r\n\r\n".into(),
+        ),
+        (
+            Violation::Host,
+            b"GET / HTTP/1.1\r\nhost: [::1]80\r\n\r\n".into(),
         ),
         (Violation::HostMissing, b"GET / HTTP/1.1\r\n\r\n".into()),
         (Violation::HostRepeated, head_with("host: a\r\n")),
@@ -163,6 +171,7 @@ fn violations() -> [(Violation, Vec<u8>); 32] {
         (Violation::Method, line("G(T / HTTP/1.1")),
         (Violation::RequestLine, line("GET / a HTTP/1.1")),
         (Violation::Target, line("GET http://a/ HTTP/1.1")),
+        (Violation::Target, line("GET /a\\b HTTP/1.1")),
         (
             Violation::TooManyFields,
             format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(101)).into(),

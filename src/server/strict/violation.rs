@@ -14,6 +14,7 @@ pub(in crate::server) enum Violation {
     Coding,
     CodingInOldVersion,
     Connect,
+    Connection,
     ControlByte,
     EmptyFirstLine,
     Ended,
@@ -58,6 +59,7 @@ impl Violation {
             | Self::Coding
             | Self::CodingInOldVersion
             | Self::Connect
+            | Self::Connection
             | Self::ControlByte
             | Self::EmptyFirstLine
             | Self::Ended
@@ -89,6 +91,7 @@ impl Violation {
             Self::Coding => "transfer-encoding is not exactly one chunked",
             Self::CodingInOldVersion => "transfer-encoding is not part of HTTP/1.0",
             Self::Connect => "this is no forward proxy, CONNECT is refused",
+            Self::Connection => "connection names a field that the message cannot do without",
             Self::ControlByte => "the head has a control byte",
             Self::EmptyFirstLine => "the request begins with an empty line",
             Self::Ended => "the connection was closed within the head",

@@ -19,5 +19,7 @@ mod drain;
 mod exchange;
 #[path = "http_edge/harness.rs"]
 mod harness;
+#[path = "http_edge/table.rs"]
+mod table;
 #[path = "http_edge/verdicts.rs"]
 mod verdicts;

@@ -80,16 +80,12 @@ fn values_out_of_range_say_what_to_write() {
             "out of range; write 1 to 2147483647",
         ),
         (
-            "store.kind = \"etcd\"",
-            "not supported by this version; write \"embedded\", and run one proxy per key",
-        ),
-        (
             "store.kind = \"file\"",
-            "not a known value; write \"embedded\"",
+            "not a known value; write one of \"embedded\", \"etcd\"",
         ),
         (
             "auth.mode = \"mine\"",
-            "not a known value; write \"pass-through\" or \"own\"",
+            "not a known value; write one of \"pass-through\", \"own\"",
         ),
         (
             "admin.socket = \"\"",
@@ -150,7 +146,7 @@ fn unknown_keys_name_the_nearest_or_all() {
         ),
         (
             "[listen]\ncolour = 3",
-            "listen.colour = 3: unknown key; known here: http, known-keys",
+            "listen.colour = 3: unknown key; known here: http, https, tcp, unix, known-keys, tls, sources",
         ),
         ("\n[prob]", "prob: unknown table; did you mean probe?"),
     ];

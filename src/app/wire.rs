@@ -38,19 +38,7 @@ pub(super) async fn proxy(
     let metrics = Arc::new(Metrics::new());
     let instance = instance()?;
     let credentials = credentials::load(settings)?;
-    let (store, cache) = {
-        let (settings, metrics) = (settings.clone(), Arc::clone(&metrics));
-        let tasks = tasks.clone();
-        let load = move || {
-            (
-                store::open(&settings, lock, metrics, &tasks),
-                load_cache(&settings),
-            )
-        };
-        let loaded = tokio::task::spawn_blocking(load).await;
-        let (store, cache) = loaded.map_err(|error| StartError::System(error.to_string()))?;
-        (store?, cache)
-    };
+    let (store, cache) = load(settings, lock, &metrics, tasks).await?;
     let cache = Arc::new(cache);
     cache.start(tasks);
     // After the store has the lock of the directory, which the log relies on too.
@@ -109,6 +97,23 @@ pub(super) async fn proxy(
     let tripwire = proxy::watch_tripwire(Arc::clone(&proxy), tasks.clone());
     tasks.spawn("tripwire", tripwire);
     Ok((proxy, evidence))
+}
+
+/// Opens the store and reads the metadata that earlier runs kept.
+async fn load(
+    settings: &Settings,
+    lock: DirectoryLock,
+    metrics: &Arc<Metrics>,
+    tasks: &Tasks,
+) -> Result<(store::Opened, MetadataCache), StartError> {
+    let (settings, metrics, tasks) = (settings.clone(), Arc::clone(metrics), tasks.clone());
+    let load = move || {
+        let store = store::open(&settings, lock, metrics, &tasks);
+        (store, load_cache(&settings))
+    };
+    let loaded = tokio::task::spawn_blocking(load).await;
+    let (store, cache) = loaded.map_err(|error| StartError::System(error.to_string()))?;
+    Ok((store?, cache))
 }
 
 /// What signers said of authentication before this start, and which of them are drained.

@@ -71,14 +71,14 @@ pub(super) fn store(table: &mut Table<'_, '_>) -> Store {
             .reader
             .complain(&place, "no endpoint is secured", remedy);
     }
-    Store::Etcd(EtcdSettings {
+    Store::Etcd(Box::new(EtcdSettings {
         endpoints,
         prefix,
         tls,
         user,
         password_file: password_file.map(|at| at.value),
         timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-    })
+    }))
 }
 
 const fn is_secured(url: &SignerUrl) -> bool {

@@ -4,6 +4,7 @@ mod accepted;
 mod deep_probe;
 mod doors;
 mod keys;
+mod store;
 mod urls;
 mod variables;
 
@@ -128,6 +129,14 @@ fn every_scalar_of_a_single_table_can_be_set_by_a_variable() {
             "state.lineage",
             "state.witness",
             "store.kind",
+            "store.password-file",
+            "store.prefix",
+            "store.timeout",
+            "store.tls.ca",
+            "store.tls.certificate",
+            "store.tls.key",
+            "store.tls.server-name",
+            "store.user",
         ]
     );
 }

@@ -156,7 +156,8 @@ impl Gateway {
             .await?;
         let answer: Value = serde_json::from_slice(&answer)
             .map_err(|error| CallError::Unknown(format!("answers no token: {error}")))?;
-        let token = answer["token"].as_str().unwrap_or_default();
+        let token = answer.get("token").and_then(Value::as_str);
+        let token = token.unwrap_or_default();
         let mut token = HeaderValue::from_str(token)
             .map_err(|_| CallError::Unknown("answers a token that no header takes".to_owned()))?;
         token.set_sensitive(true);

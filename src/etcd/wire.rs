@@ -93,12 +93,13 @@ fn range(range: &Range) -> Value {
             (prefix, Some(after(prefix)), Some(next))
         }
     };
-    let mut request = json!({"key": STANDARD.encode(key)});
+    let mut request = serde_json::Map::new();
+    request.insert("key".to_owned(), json!(STANDARD.encode(key)));
     if let Some(end) = end {
-        request["range_end"] = json!(STANDARD.encode(end));
+        request.insert("range_end".to_owned(), json!(STANDARD.encode(end)));
     }
     if let Some(since) = since {
-        request["min_mod_revision"] = json!(since);
+        request.insert("min_mod_revision".to_owned(), json!(since));
     }
     json!({"request_range": request})
 }

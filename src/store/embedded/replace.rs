@@ -216,3 +216,23 @@ fn replaced_name(path: &Path, now: Timestamp) -> PathBuf {
     name.push(format!(".replaced-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ")));
     path.with_file_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::second;
+
+    use super::*;
+
+    #[test]
+    fn a_witness_is_moved_away_or_was_never_there_or_that_it_cannot_be_is_told() {
+        let folder = crate::fixture::folder();
+        let witness = folder.path().join("witness");
+        assert_eq!(dismiss(&witness, second(1)), Ok(None));
+        std::fs::write(&witness, "one").unwrap();
+        let kept = dismiss(&witness, second(1)).unwrap().unwrap();
+        assert!(!witness.exists() && kept.exists());
+        // Its folder is a file.
+        let error = dismiss(&kept.join("witness"), second(1)).unwrap_err();
+        assert!(error.contains("cannot be moved away"), "{error}");
+    }
+}

@@ -98,6 +98,10 @@ async fn what_is_no_store_is_found_to_be_none() {
         assert!(matches!(found, Found::Unreadable { .. }), "{found:?}");
         assert_eq!(std::fs::read(&file).unwrap(), bytes);
     }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let found = EmbeddedStore::inspect(&lock(&folder)).unwrap();
+    assert!(matches!(found, Found::Unreadable { .. }), "{found:?}");
 }
 
 #[tokio::test]

@@ -340,6 +340,22 @@ async fn looking_at_a_store_writes_no_witness() {
 }
 
 #[tokio::test]
+async fn a_store_whose_witness_is_gone_is_accepted_from_its_own_highest_level_on() {
+    let home = Home::new();
+    let store = home.open();
+    raise_all(&store).await;
+    assert_eq!(claim(&store, 150).await, Ok(Answer::Permit));
+    drop(store);
+    std::fs::remove_file(home.witness()).unwrap();
+    let error = home.accept(149).unwrap_err();
+    assert!(error.contains("149 lies below 150"), "{error}");
+    home.accept(150).unwrap();
+    let store = home.open();
+    assert!(matches!(claim(&store, 150).await, Ok(Answer::Refused(_))));
+    assert_eq!(claim(&store, 151).await, Ok(Answer::Permit));
+}
+
+#[tokio::test]
 async fn what_cannot_be_accepted_is_refused_and_left_alone() {
     let home = Home::new();
     let error = home.accept(300).unwrap_err();

@@ -16,6 +16,9 @@
     reason = "helpers of tests end the test when something is wrong, and say what they saw"
 )]
 
+#[expect(dead_code, reason = "tests/stores.rs needs more of it")]
+#[path = "../stores/cluster.rs"]
+mod cluster;
 mod harness;
 
 mod at_once;
@@ -38,6 +41,7 @@ mod ledger;
 mod lifecycle;
 mod moving;
 mod mutated;
+mod replicas;
 mod reset;
 mod status;
 mod store_faults;

@@ -137,6 +137,12 @@ impl Cluster {
         }
     }
 
+    /// How many members do not run.
+    pub(crate) fn down(&self) -> usize {
+        let members = self.members.iter();
+        members.filter(|member| member.process.is_none()).count()
+    }
+
     pub(crate) fn kill_all(&mut self) {
         self.members.iter_mut().for_each(Member::kill);
     }

@@ -92,6 +92,11 @@ impl Proxy {
         PathBuf::from(inside)
     }
 
+    /// The status of `/readyz` now.
+    pub(crate) async fn ready(&self) -> u16 {
+        http::get(&self.admin(), "/readyz").await.unwrap().status
+    }
+
     /// Starts `run` and waits for nothing.
     pub(crate) fn spawn(&mut self) {
         self.spawn_by(Command::new(EXECUTABLE));

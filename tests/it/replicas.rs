@@ -1,0 +1,220 @@
+//! Several proxies before the same signers, with one store in a real etcd of three members.
+
+use std::collections::HashMap;
+
+use signer_proxy::tezos::{Curve, PublicKey, Signature};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::cluster::Cluster;
+use crate::harness::baker::Outcome;
+use crate::harness::checker::judge;
+use crate::harness::config::Config;
+use crate::harness::direct::FLOOR;
+use crate::harness::luck::{Luck, from_environment, seed};
+use crate::harness::payload::{Kind, Slot, attestation, slot};
+use crate::harness::proxy::Proxy;
+use crate::harness::scene::Scene;
+use crate::harness::signer::Signer;
+
+/// Levels that are baked while members and proxies fail, unless `REPLICAS` says how many.
+const LEVELS: u32 = 40;
+
+/// Signs anything at any time: all that stands between such a signer and two signatures are the proxies.
+const WILLING: &[&str] = &["--no-watermark", "--random-nonce"];
+
+/// Proxies with a state directory each, on one store.
+struct Replicas {
+    proxies: Vec<Proxy>,
+    signers: Vec<Signer>,
+    keys: Vec<PublicKey>,
+    // Last, so that they outlive what uses them.
+    cluster: Cluster,
+    _scenes: Vec<Scene>,
+}
+
+impl Replicas {
+    async fn start(members: usize, proxies: usize) -> Self {
+        let cluster = Cluster::start(members).await;
+        let mut scenes = vec![Scene::new()];
+        let mut signers = Vec::new();
+        for name in ["home-a", "home-b"] {
+            signers.push(Signer::start(&scenes[0], name, WILLING).await);
+        }
+        let keys = signers[0].keys().to_vec();
+        let endpoints: Vec<_> = cluster
+            .endpoints()
+            .iter()
+            .map(|port| format!("\"http://127.0.0.1:{port}\""))
+            .collect();
+        let store = format!(
+            "[store]\nkind = \"etcd\"\nendpoints = [{}]\nprefix = \"/it\"\ntimeout = \"700ms\"",
+            endpoints.join(", ")
+        );
+        let mut all = Vec::new();
+        for _ in 0..proxies {
+            let scene = Scene::new();
+            let mut config = Config::new(&scene).table(&store).keys(&keys);
+            for (signer, priority) in signers.iter().zip(1..) {
+                let url = format!("http://{}", signer.address());
+                config = config.signer(
+                    ["", "home-a", "home-b"][priority],
+                    u8::try_from(priority).unwrap(),
+                    "",
+                    &[url],
+                );
+            }
+            all.push(Proxy::new(config));
+            scenes.push(scene);
+        }
+        all[0].init(&keys, FLOOR).await;
+        for proxy in &mut all {
+            std::fs::create_dir_all(&proxy.config.state).unwrap();
+            proxy.start().await;
+            proxy.until_signers(&["home-a", "home-b"], "up").await;
+        }
+        Self {
+            proxies: all,
+            signers,
+            keys,
+            cluster,
+            _scenes: scenes,
+        }
+    }
+
+    /// Asks one replica.
+    async fn ask(&self, replica: usize, key: &PublicKey, bytes: &[u8]) -> Outcome {
+        let baker = self.proxies[replica].baker(&self.keys);
+        baker.sign(key, bytes).await
+    }
+
+    /// Fails on two payloads for one slot at any signer.
+    fn assert_no_conflict(&self) {
+        let signers: Vec<_> = self.signers.iter().collect();
+        judge(&signers).unwrap_or_else(|conflicts| panic!("{conflicts:#?}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_at_any_replica_gets_the_one_signature_and_other_bytes_are_refused_at_all() {
+    let all = Replicas::start(3, 3).await;
+    for key in &all.keys {
+        let vote = |fill| attestation(FLOOR + 1).bytes(key.curve(), fill);
+        let first = all.ask(0, key, &vote(1)).await.signature();
+        for replica in [1, 2, 0] {
+            let again = all.ask(replica, key, &vote(1)).await.signature();
+            assert_eq!(again, first);
+            let refused = all.ask(replica, key, &vote(2)).await.refusal(409);
+            assert!(refused.starts_with("[watermark] "), "{refused}");
+        }
+    }
+    let received = all.signers[0].received().await + all.signers[1].received().await;
+    assert_eq!(received, all.keys.len());
+    all.assert_no_conflict();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_requests_at_two_replicas_end_in_one_signature_and_one_call_of_the_device() {
+    let all = Replicas::start(1, 2).await;
+    let key = all
+        .keys
+        .iter()
+        .find(|key| key.curve() == Curve::P256)
+        .unwrap();
+    let mut received = 0;
+    for level in 1..=5 {
+        let bytes = attestation(FLOOR + level).bytes(key.curve(), 1);
+        let (one, two) = tokio::join!(all.ask(0, key, &bytes), all.ask(1, key, &bytes));
+        assert_eq!(one.signature(), two.signature());
+        received += 1;
+    }
+    let there = all.signers[0].received().await + all.signers[1].received().await;
+    assert_eq!(there, received);
+    all.assert_no_conflict();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_requests_are_held_and_go_on_when_it_is_back() {
+    let mut all = Replicas::start(3, 1).await;
+    let key = all.keys[0].clone();
+    let bytes = |level| slot(Kind::Block, FLOOR + level, 4).bytes(key.curve(), 1);
+    let first = all.ask(0, &key, &bytes(1)).await.signature();
+    all.cluster.members[0].kill();
+    all.cluster.members[1].kill();
+    // What was signed is given, what is known is told, the port stays ready.
+    assert_eq!(all.ask(0, &key, &bytes(1)).await.signature(), first);
+    let ready = all.proxies[0].ready().await;
+    assert_eq!(ready, 200);
+    let baker = all.proxies[0].baker(&all.keys);
+    let mut held = JoinSet::new();
+    let (asked, next) = (key.clone(), bytes(2));
+    held.spawn(async move { baker.sign(&asked, &next).await });
+    let begun = Instant::now();
+    all.cluster.start_all();
+    let signed = held.join_next().await.unwrap().unwrap();
+    signed.signature();
+    println!(
+        "signed {:?} after the members were started again",
+        begun.elapsed()
+    );
+    all.assert_no_conflict();
+}
+
+/// What each slot was given, over all replicas.
+type Released = HashMap<(String, Slot), (u8, Signature)>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_bakers_that_differ_get_one_signature_a_slot_while_members_and_proxies_die() {
+    let mut luck = Luck::new(seed("REPLICAS_SEED").into());
+    let levels = from_environment("REPLICAS").unwrap_or(LEVELS);
+    let mut all = Replicas::start(3, 3).await;
+    let (mut released, mut lost, mut asked) = (Released::new(), 0, 0);
+    for level in 1..=levels {
+        for kind in Kind::ALL {
+            for key in all.keys.clone() {
+                let slot = slot(kind, FLOOR + level, 0);
+                let bytes = |fill| slot.bytes(key.curve(), fill);
+                let pick = |luck: &mut Luck| usize::try_from(luck.number(0..3)).unwrap();
+                let (one, two) = (pick(&mut luck), pick(&mut luck));
+                let (first, other) = (bytes(1), bytes(2));
+                let (first, other) =
+                    tokio::join!(all.ask(one, &key, &first), all.ask(two, &key, &other));
+                asked += 1;
+                let answers = [(1, first.signature), (2, other.signature)];
+                let signed: Vec<_> = answers
+                    .into_iter()
+                    .filter_map(|(fill, signature)| Some((fill, signature.ok()?)))
+                    .collect();
+                lost += u32::from(signed.is_empty());
+                assert!(signed.len() < 2, "{slot:?}: both bakers got a signature");
+                for (fill, signature) in signed {
+                    let place = (key.hash().to_string(), slot);
+                    let before = released.insert(place, (fill, signature));
+                    assert_eq!(before, None);
+                }
+            }
+        }
+        // One member and one proxy at a time.
+        if luck.percent(40) {
+            let nth = usize::try_from(luck.number(0..3)).unwrap();
+            all.cluster.members[nth].kill();
+        } else {
+            all.cluster.start_all();
+            all.cluster.ready().await;
+        }
+        let down = all.cluster.down();
+        if down > 1 {
+            all.cluster.start_all();
+            all.cluster.ready().await;
+        }
+        if luck.percent(25) {
+            let nth = usize::try_from(luck.number(0..3)).unwrap();
+            all.proxies[nth].kill9();
+            all.proxies[nth].start().await;
+        }
+    }
+    println!("{asked} slots, {} released, {lost} lost", released.len());
+    all.assert_no_conflict();
+    // A lost leader costs an election; nothing else may.
+    assert!(lost * 50 <= asked, "{lost} of {asked} slots were lost");
+}

@@ -310,3 +310,24 @@ fn of_another_chain(Account { chain: own, key }: Account, chain: ChainId) -> Str
          --chain {own} --level LEVEL`, above everything ever signed"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::stream;
+    use crate::tezos::ConsensusKind;
+
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_halt_names_both_chains_and_the_command() {
+        let account = Account::from(stream(ConsensusKind::Block));
+        let other = ChainId::from_bytes([1, 2, 3, 4]);
+        let words = of_another_chain(account, other);
+        assert!(
+            words.contains(&format!("a level of chain {other}")),
+            "{words}"
+        );
+        let command = format!("--key {} --chain {} --level", account.key, account.chain);
+        assert!(words.contains(&command), "{words}");
+    }
+}

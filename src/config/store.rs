@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::table::Table;
 use super::tables::path;
-use super::url;
+use super::url::{self, UrlError};
 use crate::settings::{EtcdSettings, PathTls, SignerUrl, Store};
 
 /// Kinds of stores.
@@ -94,13 +94,13 @@ fn endpoints(table: &mut Table<'_, '_>) -> Vec<SignerUrl> {
         match url::parse(&text.value, "leave it out") {
             Ok(url) if url.is_http() && url.socket().is_none() => endpoints.push(url),
             Ok(_) => {
-                table
-                    .reader
-                    .complain(&text.place, "etcd is reached over http or https", remedy)
+                let problem = "etcd is reached over http or https";
+                table.reader.complain(&text.place, problem, remedy);
             }
-            Err(error) => table
-                .reader
-                .complain(&text.place, error.problem, error.remedy),
+            Err(error) => {
+                let UrlError { problem, remedy } = error;
+                table.reader.complain(&text.place, problem, remedy);
+            }
         }
     }
     if table.has("endpoints") && texts.is_empty() {

@@ -49,11 +49,11 @@ async fn absent(shop: &mut impl Shop) {
         ),
         "{refused:?}"
     );
-    let stop = Change::StopAt {
+    let stopped = Change::StopAt {
         account: account(),
         level: at(5, 0).level,
     };
-    let refused = store.amend(vec![stop], now()).await;
+    let refused = store.amend(vec![stopped], now()).await;
     assert!(
         matches!(refused, Err(StoreError::Unavailable(_))),
         "{refused:?}"
@@ -79,7 +79,7 @@ async fn claims(shop: &mut impl Shop) {
         let in_flight = store.claim(first, second(700)).await;
         let since = second(600);
         assert_eq!(in_flight, Ok(Answer::InFlight { since }));
-        assert!(conflicts(store.claim(other, now()).await));
+        assert!(conflicts(&store.claim(other, now()).await));
         let mut scheme = first;
         scheme.scheme = Scheme::Pop;
         let refused = store.claim(scheme, now()).await;
@@ -126,7 +126,7 @@ async fn signatures(shop: &mut impl Shop) {
         let recorded = store.claim(first, now()).await;
         assert_eq!(recorded, Ok(Answer::Recorded(record(1))));
         assert_eq!(store.lookup(&first.slot).unwrap().record, Some(record(1)));
-        assert!(conflicts(store.claim(ask(101, 2), now()).await));
+        assert!(conflicts(&store.claim(ask(101, 2), now()).await));
     }
     let reports = store.streams();
     let kind = ConsensusKind::Attestation;
@@ -307,12 +307,12 @@ async fn races(shop: &mut impl Shop) {
         assert!(permitted.iter().all(|candidate| *candidate == winner));
         for (candidate, answer) in others {
             assert_ne!(candidate, winner);
-            assert!(conflicts(answer));
+            assert!(conflicts(&answer));
         }
     }
 }
 
-fn conflicts(answer: Result<Answer, StoreError>) -> bool {
+fn conflicts(answer: &Result<Answer, StoreError>) -> bool {
     matches!(answer, Ok(Answer::Refused(Refusal::Conflict { .. })))
 }
 

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
+use ipnet::IpNet;
 
 use crate::cache::MetadataCache;
 use crate::decision_log::DecisionLog;
@@ -93,6 +94,10 @@ pub struct Proxy {
     pub lookups: Lookups,
     /// Places for what is not consensus.
     pub room: Room,
+    /// Whether two bakers are meant to ask for one key: a refusal of the second is no alarm then.
+    pub two_bakers: bool,
+    /// Balancers that are believed when they say for whom they ask.
+    pub forwarded_from: Vec<IpNet>,
     /// How much each client may ask.
     pub clients: Clients,
     /// What could not be refused loudly each time.

@@ -64,6 +64,8 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// `[listen.sources]`: networks that may connect.
     pub sources: Sources,
+    /// `forwarded-from`: balancers that are believed when they say for whom they ask.
+    pub forwarded_from: Vec<IpNet>,
     /// `known-keys`: whether `GET /known_keys` is answered.
     pub known_keys: bool,
 }
@@ -166,6 +168,8 @@ pub struct Guard {
     pub vote_layouts: Vec<VoteLayout>,
     /// `level-gap`: levels above the highest claim of a key that are allowed at once.
     pub level_gap: u32,
+    /// `two-bakers`: whether two bakers are meant to ask for one key.
+    pub two_bakers: bool,
 }
 
 /// `[deadline]`

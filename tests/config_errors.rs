@@ -146,7 +146,7 @@ fn unknown_keys_name_the_nearest_or_all() {
         ),
         (
             "[listen]\ncolour = 3",
-            "listen.colour = 3: unknown key; known here: http, https, tcp, unix, known-keys, tls, sources",
+            "listen.colour = 3: unknown key; known here: http, https, tcp, unix, known-keys, forwarded-from, tls, sources",
         ),
         ("\n[prob]", "prob: unknown table; did you mean probe?"),
     ];

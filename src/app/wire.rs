@@ -88,6 +88,8 @@ pub(super) async fn proxy(
         flights: Flights::default(),
         lookups: Lookups::default(),
         room: Room::default(),
+        two_bakers: settings.guard.two_bakers,
+        forwarded_from: settings.listen.forwarded_from.clone(),
         clients: Clients::new(&settings.limits),
         refusals: RefusalLog::default(),
         due_halts,

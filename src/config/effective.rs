@@ -48,6 +48,7 @@ pub(super) fn text(settings: &Settings) -> String {
     }
     out.table("[guard]");
     out.key("level-gap", settings.guard.level_gap);
+    out.key("two-bakers", settings.guard.two_bakers);
     for layout in &settings.guard.vote_layouts {
         out.table("[[guard.vote-layout]]");
         out.key("tag", layout.tag);
@@ -96,6 +97,7 @@ fn doors(out: &mut Lines, listen: &Listen) {
         None => out.comment("unix: none"),
     }
     out.key("known-keys", listen.known_keys);
+    out.key("forwarded-from", list(&listen.forwarded_from));
     if let Some(tls) = &listen.tls {
         listen_tls(out, "[listen.tls]", tls);
     }

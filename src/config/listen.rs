@@ -39,6 +39,7 @@ pub(super) fn listen(table: &mut Table<'_, '_>) -> (Listen, Doors) {
     let tcp = table.address("tcp");
     let unix = socket(table);
     let known_keys = table.boolean("known-keys").is_some_and(|yes| yes.value);
+    let forwarded_from = networks(table, "forwarded-from");
     let tls = table.table("tls", |table| tls(table, true));
     let sources = table.table("sources", sources);
     if tls.is_none() && table.has("https") && table.count("tls") == Some(0) {
@@ -62,6 +63,7 @@ pub(super) fn listen(table: &mut Table<'_, '_>) -> (Listen, Doors) {
         unix: unix.as_ref().map(|at| at.value.clone()),
         tls,
         sources,
+        forwarded_from,
         known_keys,
     };
     let doors = Doors {

@@ -179,11 +179,13 @@ fn chain(table: &mut Table<'_, '_>, seen: &mut BTreeMap<ChainId, String>) -> Opt
 /// `[guard]`
 fn guard(table: &mut Table<'_, '_>) -> Guard {
     let level_gap = table.integer("level-gap", &LEVEL_GAP);
+    let two_bakers = table.boolean("two-bakers").is_some_and(|yes| yes.value);
     let mut seen = BTreeMap::new();
     let layouts = table.tables("vote-layout", |table, _| vote_layout(table, &mut seen));
     Guard {
         vote_layouts: layouts.into_iter().flatten().collect(),
         level_gap: level_gap.map_or(DEFAULT_LEVEL_GAP, |at| at.value),
+        two_bakers,
     }
 }
 

@@ -111,6 +111,7 @@ fn every_scalar_of_a_single_table_can_be_set_by_a_variable() {
             "deadline.consensus",
             "deadline.other",
             "guard.level-gap",
+            "guard.two-bakers",
             "limits.client-burst",
             "limits.client-concurrency",
             "limits.client-rate",

@@ -14,6 +14,9 @@ use super::refused::is_for_the_operator;
 use super::sign::Work;
 use super::{Proxy, respond};
 
+/// The reason of a slot that belongs to other bytes.
+const CONFLICT: &str = "conflict";
+
 /// One log line and the numbers of an operation's end.
 pub(super) fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, ProxyError>) {
     let kind = work.kind();
@@ -46,7 +49,11 @@ pub(super) fn conclude(proxy: &Proxy, work: &Work, result: &Result<Record, Proxy
                     .watermark_refusals
                     .get_or_create(&labels)
                     .inc();
-                tracing::error!(%key, kind, level, round, digest, %error, "watermark refusal");
+                if proxy.two_bakers && reason == CONFLICT {
+                    tracing::info!(%key, kind, level, round, digest, %error, "the other baker was first");
+                } else {
+                    tracing::error!(%key, kind, level, round, digest, %error, "watermark refusal");
+                }
             } else if is_for_the_operator(error) {
                 // The log of refused requests says it, for each answer.
                 tracing::debug!(%key, kind, level, round, digest, seconds, %error, "not signed");

@@ -109,7 +109,7 @@ mod tests {
         Asked {
             requester: Requester {
                 name: "127.0.0.1:1".to_owned(),
-                ..Requester::over_http(None)
+                ..Requester::over_http(None, &hyper::HeaderMap::new(), &[])
             },
             method,
             path: "/keys/tz1".to_owned(),

@@ -42,7 +42,7 @@ pub fn service(proxy: Arc<Proxy>) -> BakerService {
     BoxCloneSyncService::new(tower::service_fn(move |request| {
         let (limited, proxy) = (limited.clone(), Arc::clone(&proxy));
         async move {
-            let asked = asked(&request);
+            let asked = asked(&proxy, &request);
             let handled = limited.oneshot(request).await;
             // `handle` never fails, so an error here is the load shed's.
             Ok(handled.unwrap_or_else(|_shed| {
@@ -56,9 +56,10 @@ pub fn service(proxy: Arc<Proxy>) -> BakerService {
     }))
 }
 
-fn asked(request: &Request<Incoming>) -> Asked {
+fn asked(proxy: &Proxy, request: &Request<Incoming>) -> Asked {
+    let peer = request.extensions().get::<Peer>();
     Asked {
-        requester: Requester::over_http(request.extensions().get::<Peer>()),
+        requester: Requester::over_http(peer, request.headers(), &proxy.forwarded_from),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
     }
@@ -68,7 +69,7 @@ async fn handle(
     proxy: Arc<Proxy>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let asked = asked(&request);
+    let asked = asked(&proxy, &request);
     let own_probe = request.headers().get(INSTANCE_HEADER) == Some(&proxy.instance);
     let handled = async {
         if own_probe {

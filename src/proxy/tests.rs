@@ -104,6 +104,8 @@ fn proxy_with(
         flights: Flights::default(),
         lookups: Lookups::default(),
         room: Room::default(),
+        two_bakers: false,
+        forwarded_from: Vec::new(),
         clients: Clients::new(&crate::settings::Limits {
             client_concurrency: 512,
             client_rate: None,

@@ -181,3 +181,19 @@ async fn a_conflict_is_found_out_however_the_body_is_written() {
     assert!(other.unwrap().refusal(409).starts_with("[watermark] "));
     all.assert_clean(1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_baker_was_first_is_no_alarm_where_two_are_meant() {
+    for meant in [true, false] {
+        let tables = format!("[guard]\ntwo-bakers = {meant}");
+        let all = Direct::with(&[&[]], "", &tables).await;
+        let key = all.key(Curve::Ed25519);
+        let bytes = |fill| block(FLOOR + 1).bytes(Curve::Ed25519, fill);
+        all.baker.sign(&key, &bytes(1)).await.signature();
+        all.baker.sign(&key, &bytes(2)).await.refusal(409);
+        let told = all.proxy.logged("the other baker was first").len();
+        let alarms = all.proxy.logged("watermark refusal").len();
+        assert_eq!((told, alarms), if meant { (1, 0) } else { (0, 1) });
+        all.assert_clean(1);
+    }
+}

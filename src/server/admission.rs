@@ -5,12 +5,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
+
+/// Connections that have lost their places and take leave, at a time; more than that are cut. Without a bound
+/// they would hold as many descriptors as somebody opens in the second that a farewell takes.
+const FAREWELLS: usize = 64;
 
 /// Connections of one listener, readable at any time. Cheap to clone; clones share the numbers.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,7 @@ struct Inner {
     evicted: AtomicU64,
     refused: AtomicU64,
     strangers: AtomicU64,
+    leaving: AtomicUsize,
 }
 
 impl ConnectionCount {
@@ -76,6 +81,14 @@ impl ConnectionCount {
         })
     }
 
+    /// Lets a connection that has lost its place take leave, until what it is given is dropped. `None` when too many
+    /// are at it.
+    pub(super) fn leave(&self) -> Option<Leaving> {
+        let others = self.0.leaving.fetch_add(1, Ordering::Relaxed);
+        let leaving = Leaving(self.clone());
+        (others < FAREWELLS).then_some(leaving)
+    }
+
     /// Closes the connection that has been idle longest, for when descriptors run out.
     pub(super) fn evict_oldest(&self) {
         if self.table().evict(None) {
@@ -86,6 +99,16 @@ impl ConnectionCount {
     fn table(&self) -> MutexGuard<'_, Table> {
         // Every change below leaves the table whole, so a panic elsewhere cannot have torn it.
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A farewell under way.
+#[derive(Debug)]
+pub(super) struct Leaving(ConnectionCount);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.0.leaving.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -291,6 +314,15 @@ mod tests {
         }
         assert_eq!((count.open(), count.evicted(), count.refused()), (0, 0, 0));
         assert!(count.table().per_address.is_empty() && count.table().idle.is_empty());
+    }
+
+    #[test]
+    fn farewells_without_a_place_are_few() {
+        let count = ConnectionCount::default();
+        let mut leaving: Vec<_> = (0..FAREWELLS).map(|_| count.leave().unwrap()).collect();
+        assert!(count.leave().is_none());
+        drop(leaving.pop());
+        assert!(count.leave().is_some());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::Slot;
 use super::phase::{Expiry, Phase, Progress};
-use super::refusal::{Refusal, farewell, refuse};
+use super::refusal::{Refusal, farewell, tell};
 use super::service::{Handler, Marked};
 use super::tap::Tap;
 use super::{Edge, Peer};
@@ -117,9 +117,17 @@ where
     let tap = http.into_parts().io.into_inner();
     // From here on nothing is lost when another connection needs the place.
     shared.slot.idle();
-    tokio::select! {
-        () = finish(tap, end, address, &edge) => {}
-        () = evicted.cancelled(), if !matches!(end, End::Refuse(_) | End::Dismiss(_)) => {}
+    let had_place = !evicted.is_cancelled();
+    let Some(mut io) = last_words(tap, end, address, &edge).await else {
+        return;
+    };
+    if had_place {
+        tokio::select! {
+            () = farewell(&mut io) => {}
+            () = evicted.cancelled() => {}
+        }
+    } else if let Some(_leaving) = edge.count.leave() {
+        farewell(&mut io).await;
     }
 }
 
@@ -186,21 +194,24 @@ where
     .await
 }
 
-async fn finish<I>(mut tap: Tap<I>, end: End, address: Option<SocketAddr>, edge: &Edge)
+/// Says what is still to be said; gives the stream if a farewell is due.
+async fn last_words<I>(
+    mut tap: Tap<I>,
+    end: End,
+    address: Option<SocketAddr>,
+    edge: &Edge,
+) -> Option<I>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let refusal = match end {
-        End::Closed => {
-            farewell(&mut tap.into_inner()).await;
-            return;
-        }
-        End::Drop => return,
+        End::Closed => return Some(tap.into_inner()),
+        End::Drop => return None,
         End::Dismiss(refusal) => {
             // Lets the runtime hear what the system already knows about this socket.
             tokio::task::yield_now().await;
             if !tap.late_bytes().await {
-                return;
+                return None;
             }
             refusal
         }
@@ -212,13 +223,10 @@ where
         cause = refusal.cause,
         "request refused by the edge"
     );
-    refuse(
-        &mut tap.into_inner(),
-        refusal,
-        &edge.refusals,
-        edge.limits.write,
-    )
-    .await;
+    let mut io = tap.into_inner();
+    tell(&mut io, refusal, &edge.refusals, edge.limits.write)
+        .await
+        .then_some(io)
 }
 
 #[cfg(test)]

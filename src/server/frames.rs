@@ -72,7 +72,9 @@ where
         }
         wait = edge.limits.idle;
         if !slot.busy() {
-            refuse(&mut io, &service, Refusal::FULL, &edge).await;
+            if let Some(_leaving) = edge.count.leave() {
+                refuse(&mut io, &service, Refusal::FULL, &edge).await;
+            }
             return;
         }
         let Ok(Ok(message)) = timeout(edge.limits.head, read(&mut io)).await else {

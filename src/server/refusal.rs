@@ -131,14 +131,27 @@ pub(super) async fn refuse<I>(io: &mut I, refusal: Refusal, bodies: &RefusalBodi
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
+    if tell(io, refusal, bodies, write).await {
+        farewell(io).await;
+    }
+}
+
+/// Writes the refusal within `write`; returns whether a farewell is due.
+pub(super) async fn tell<I>(
+    io: &mut I,
+    refusal: Refusal,
+    bodies: &RefusalBodies,
+    write: Duration,
+) -> bool
+where
+    I: AsyncWrite + Unpin,
+{
     let message = bodies.message(refusal);
     let written = tokio::time::timeout(write, async {
         io.write_all(&message).await?;
         io.shutdown().await
     });
-    if matches!(written.await, Ok(Ok(()))) {
-        farewell(io).await;
-    }
+    matches!(written.await, Ok(Ok(())))
 }
 
 /// Reads and drops what the peer still sends after our last byte, until it closes or a bound is met.

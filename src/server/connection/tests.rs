@@ -185,3 +185,15 @@ async fn request_that_has_come_at_the_moment_of_eviction_is_told() {
     let (text, _) = served.rest().await;
     assert!(text.starts_with("HTTP/1.1 502 "), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn farewell_to_a_peer_that_stays_makes_room() {
+    let mut served = Served::new(Duration::ZERO, 0);
+    served.send(b"no request\r\n\r\n").await;
+    let (text, _) = served.rest().await;
+    assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+    served.count.evict_oldest();
+    served.tasks.finished().await;
+    // Else whoever is refused and stays holds a descriptor that nobody counts.
+    assert_eq!(served.start.elapsed(), Duration::ZERO);
+}

@@ -43,6 +43,7 @@ mod moving;
 mod mutated;
 mod replicas;
 mod reset;
+mod slow;
 mod status;
 mod store_faults;
 mod tls;

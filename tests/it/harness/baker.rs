@@ -2,6 +2,7 @@
 //! each on a new connection, asked once and never again, and every signature verified.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use signer_proxy::tezos::{
@@ -19,6 +20,7 @@ const VERSION: &str = "3";
 #[derive(Clone, Debug)]
 pub(crate) struct Baker {
     address: String,
+    source: Option<IpAddr>,
     keys: Vec<PublicKey>,
     identity: Option<std::sync::Arc<SecretKey>>,
 }
@@ -64,6 +66,7 @@ impl Baker {
     pub(crate) fn new(address: &str, keys: &[PublicKey]) -> Self {
         Self {
             address: address.to_owned(),
+            source: None,
             keys: keys.to_vec(),
             identity: None,
         }
@@ -72,6 +75,12 @@ impl Baker {
     /// The same, with a key of its own to authenticate with where that is wanted.
     pub(crate) fn with_identity(mut self, identity: SecretKey) -> Self {
         self.identity = Some(std::sync::Arc::new(identity));
+        self
+    }
+
+    /// The same, on another machine as far as its address tells.
+    pub(crate) const fn at(mut self, source: IpAddr) -> Self {
+        self.source = Some(source);
         self
     }
 
@@ -84,7 +93,8 @@ impl Baker {
     }
 
     pub(crate) async fn get(&self, path: &str) -> io::Result<Answer> {
-        http::get(&self.address, path).await
+        let request = http::get_request(&self.address, path);
+        http::converse(self.source, &self.address, &[&request]).await
     }
 
     /// The whole sequence of one signature.
@@ -153,7 +163,7 @@ impl Baker {
         );
         let (first, rest) = body.split_at(body.len() / 2);
         let end = format!("{}0\r\n\r\n", chunk(rest));
-        http::converse(&self.address, &[&head, &chunk(first), &end]).await
+        http::converse(self.source, &self.address, &[&head, &chunk(first), &end]).await
     }
 }
 

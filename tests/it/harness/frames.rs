@@ -2,6 +2,7 @@
 //! development signer be asked by it, and a baker that asks by it.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use signer_proxy::tezos::{
@@ -182,6 +183,8 @@ pub(crate) fn words_of(reply: &[u8]) -> String {
 #[derive(Clone, Debug)]
 pub(crate) enum Door {
     Tcp(String),
+    /// The same from an address of one's own.
+    TcpFrom(IpAddr, String),
     Unix(std::path::PathBuf),
 }
 
@@ -197,6 +200,9 @@ impl Door {
     pub(crate) async fn converse(&self, requests: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
         match self {
             Self::Tcp(address) => over(TcpStream::connect(address).await?, requests).await,
+            Self::TcpFrom(source, address) => {
+                over(http::connect(Some(*source), address).await?, requests).await
+            }
             Self::Unix(path) => over(UnixStream::connect(path).await?, requests).await,
         }
     }

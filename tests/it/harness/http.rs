@@ -3,10 +3,11 @@
 //! It takes only what the proxy promises: an answer has a status line and a `content-length`.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// No deadline of a scenario is longer.
@@ -60,7 +61,7 @@ pub(crate) fn sized_post(host: &str, path: &str, body: &str) -> String {
 
 /// Sends a whole request and reads the answer.
 pub(crate) async fn exchange(address: &str, request: &str) -> io::Result<Answer> {
-    converse(address, &[request]).await
+    converse(None, address, &[request]).await
 }
 
 /// `GET` on a new connection.
@@ -68,9 +69,23 @@ pub(crate) async fn get(address: &str, path: &str) -> io::Result<Answer> {
     exchange(address, &get_request(address, path)).await
 }
 
+/// A new connection, from `source` if there is one: all of 127.0.0.0/8 is this machine.
+pub(crate) async fn connect(source: Option<IpAddr>, address: &str) -> io::Result<TcpStream> {
+    let Some(source) = source else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    socket.connect(address.parse().unwrap()).await
+}
+
 /// Sends `parts` one by one, each in a segment of its own, and reads the answer.
-pub(crate) async fn converse(address: &str, parts: &[&str]) -> io::Result<Answer> {
-    let stream = TcpStream::connect(address).await?;
+pub(crate) async fn converse(
+    source: Option<IpAddr>,
+    address: &str,
+    parts: &[&str],
+) -> io::Result<Answer> {
+    let stream = connect(source, address).await?;
     stream.set_nodelay(true)?;
     over(stream, parts).await
 }

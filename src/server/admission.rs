@@ -1,7 +1,8 @@
 //! Who may be connected: the cap, the cap per address, and which idle connection makes room.
 //!
-//! The table is the only authority on what is idle: a connection that begins a request asks it first,
-//! and one that was evicted is told so there. So no request that has begun is ever cut by an eviction.
+//! The table is the only authority on who may be asked to go: a connection whose request has come whole asks it
+//! first, and one that was evicted is told so there. So no request that anybody works at is ever cut by an eviction.
+//! Who has sent a part of one may have to go too: otherwise heads that never end would lock everybody out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -36,7 +37,7 @@ impl ConnectionCount {
         self.table().open.len()
     }
 
-    /// Idle connections closed since the start to make room for others.
+    /// Connections closed since the start to make room for others: idle ones, and ones with half a request.
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.0.evicted.load(Ordering::Relaxed)
@@ -58,7 +59,8 @@ impl ConnectionCount {
         self.0.strangers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives a new connection its place, if need be that of the one that has been idle longest.
+    /// Gives a new connection its place, if need be that of the one that has been idle, or has had half a request,
+    /// longest.
     /// `None` when there is no room.
     pub(super) fn admit(&self, limits: &Limits, address: Option<IpAddr>) -> Option<Slot> {
         let address = address.map(|address| address.to_canonical());
@@ -126,7 +128,16 @@ impl Slot {
         self.evict.clone()
     }
 
-    /// A request begins. Returns `false` when the place is gone.
+    /// The first part of a request has come, which is a sign of life. Returns `false` when the place is gone.
+    #[must_use]
+    pub(super) fn begun(&self) -> bool {
+        let mut table = self.count.table();
+        let kept = table.busy(self.id);
+        table.idle(self.id);
+        kept
+    }
+
+    /// A request has come whole, or its answer exists: the place stays. Returns `false` when it is gone.
     #[must_use]
     pub(super) fn busy(&self) -> bool {
         self.count.table().busy(self.id)
@@ -148,8 +159,8 @@ impl Drop for Slot {
 struct Table {
     open: HashMap<u64, Entry>,
     per_address: HashMap<IpAddr, usize>,
-    /// By the order in which they became idle.
-    idle: BTreeMap<u64, u64>,
+    /// Who may have to go, in the order of their last signs of life.
+    spare: BTreeMap<u64, u64>,
     next: u64,
 }
 
@@ -157,8 +168,8 @@ struct Table {
 struct Entry {
     address: Option<IpAddr>,
     evict: CancellationToken,
-    /// Its key in the order of idleness, when it is idle.
-    idle: Option<u64>,
+    /// Its key in the order of those that may have to go, when it is one of them.
+    spare: Option<u64>,
 }
 
 impl Table {
@@ -178,7 +189,7 @@ impl Table {
             Entry {
                 address,
                 evict: evict.clone(),
-                idle: None,
+                spare: None,
             },
         );
         if let Some(address) = address {
@@ -192,10 +203,10 @@ impl Table {
     fn idle(&mut self, id: u64) {
         let order = self.number();
         if let Some(entry) = self.open.get_mut(&id)
-            && entry.idle.is_none()
+            && entry.spare.is_none()
         {
-            entry.idle = Some(order);
-            self.idle.insert(order, id);
+            entry.spare = Some(order);
+            self.spare.insert(order, id);
         }
     }
 
@@ -203,16 +214,16 @@ impl Table {
         let Some(entry) = self.open.get_mut(&id) else {
             return false;
         };
-        if let Some(order) = entry.idle.take() {
-            self.idle.remove(&order);
+        if let Some(order) = entry.spare.take() {
+            self.spare.remove(&order);
         }
         true
     }
 
     fn remove(&mut self, id: u64) -> Option<Entry> {
         let entry = self.open.remove(&id)?;
-        if let Some(order) = entry.idle {
-            self.idle.remove(&order);
+        if let Some(order) = entry.spare {
+            self.spare.remove(&order);
         }
         if let Some(address) = entry.address
             && let Some(count) = self.per_address.get_mut(&address)
@@ -225,10 +236,10 @@ impl Table {
         Some(entry)
     }
 
-    /// Gives up the oldest idle connection, of `address` if one is named. Walks over at most all idle
-    /// connections.
+    /// Gives up the connection that has waited longest, of `address` if one is named. Walks over at most all that
+    /// may have to go.
     fn evict(&mut self, address: Option<IpAddr>) -> bool {
-        let oldest = self.idle.values().copied().find(|id| {
+        let oldest = self.spare.values().copied().find(|id| {
             address.is_none()
                 || self
                     .open
@@ -275,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn who_has_had_half_a_request_longest_makes_room() {
+        let (count, limits) = (ConnectionCount::default(), limits(3, 3));
+        let first = admit(&count, &limits, 1).unwrap();
+        let second = admit(&count, &limits, 1).unwrap();
+        let idle = admit(&count, &limits, 2).unwrap();
+        assert!(first.begun() && second.begun());
+        let newcomers = [3, 4, 5].map(|last| {
+            let slot = admit(&count, &limits, last).unwrap();
+            assert!(slot.busy());
+            slot
+        });
+        assert!(idle.evicted().is_cancelled());
+        assert!(!first.busy() && !second.begun());
+        assert!(newcomers.iter().all(|slot| !slot.evicted().is_cancelled()));
+        assert!(admit(&count, &limits, 6).is_none());
+        assert_eq!((count.open(), count.evicted(), count.refused()), (3, 3, 1));
+    }
+
+    #[test]
     fn busy_connections_are_never_evicted() {
         let (count, limits) = (ConnectionCount::default(), limits(1, 1));
         let only = admit(&count, &limits, 1).unwrap();
@@ -313,7 +343,7 @@ mod tests {
             assert!(slot.busy());
         }
         assert_eq!((count.open(), count.evicted(), count.refused()), (0, 0, 0));
-        assert!(count.table().per_address.is_empty() && count.table().idle.is_empty());
+        assert!(count.table().per_address.is_empty() && count.table().spare.is_empty());
     }
 
     #[test]

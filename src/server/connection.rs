@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Slot;
-use super::phase::{Expiry, Phase, Progress};
+use super::phase::{Answer, Expiry, Phase, Progress};
 use super::refusal::{Refusal, farewell, tell};
 use super::service::{Handler, Marked};
 use super::tap::Tap;
@@ -54,23 +54,44 @@ impl Shared {
         if self.is_draining() {
             return Err(Refusal::DRAIN);
         }
-        if !self.slot.busy() {
+        if !self.slot.begun() {
             return Err(Refusal::FULL);
         }
         self.progress().head_begins(Instant::now());
         Ok(())
     }
 
-    pub(super) fn message_done(&self) {
+    /// The request's last byte has come. The service does not see it if the place is gone: from here on it may act.
+    pub(super) fn message_done(&self) -> Result<(), Refusal> {
+        if !self.progress().is_answered() && !self.slot.busy() {
+            return Err(Refusal::FULL);
+        }
         if self.progress().message_done(Instant::now()) {
             self.slot.idle();
         }
+        Ok(())
     }
 
-    /// Returns whether the connection became idle.
+    /// The service has its answer. Returns whether it may leave: not without a place, which only a request that has
+    /// not come whole can have lost. Then the driver answers.
+    pub(super) fn answer_returned(&self) -> bool {
+        let kept = self.slot.busy();
+        let mut progress = self.progress();
+        if kept {
+            progress.answer_returned();
+        } else {
+            progress.refuse(Refusal::FULL);
+        }
+        kept
+    }
+
+    /// Returns whether the connection became idle. One that only has the rest of a body to send makes room like one.
     pub(super) fn flushed(&self) -> bool {
-        let idle = self.progress().flushed(Instant::now());
-        if idle {
+        let mut progress = self.progress();
+        let idle = progress.flushed(Instant::now());
+        let rest = matches!(progress.phase(), Phase::Rest { .. });
+        drop(progress);
+        if idle || rest {
             self.slot.idle();
         }
         idle
@@ -162,7 +183,7 @@ where
         let (phase, deadline) = (progress.phase(), progress.deadline(&edge.limits));
         drop(progress);
         if evicted.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(End::Dismiss(Refusal::FULL));
+            return Poll::Ready(make_room(phase));
         }
         if drain_end.is_none() && drain.as_mut().poll(cx).is_ready() {
             drain_end = Instant::now().checked_add(DRAIN_GRACE);
@@ -192,6 +213,19 @@ where
         })
     })
     .await
+}
+
+/// How a connection ends whose place another has. Nobody works at a request of it: see [`Shared::message_done`].
+fn make_room(phase: Phase) -> End {
+    match phase {
+        Phase::Fresh { .. } | Phase::Idle { .. } => End::Dismiss(Refusal::FULL),
+        Phase::Head { .. }
+        | Phase::Working {
+            answer: Answer::Awaited,
+        } => End::Refuse(Refusal::FULL),
+        // A second answer to the same request would be taken for the next one's.
+        Phase::Working { .. } | Phase::Rest { .. } => End::Drop,
+    }
 }
 
 /// Says what is still to be said; gives the stream if a farewell is due.

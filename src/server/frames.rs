@@ -22,7 +22,7 @@ const STEP: u64 = 4096;
 /// Who has closed its side while it waits is given this long, as over HTTP.
 const HALF_CLOSED: Duration = Duration::from_secs(1);
 
-/// How long a connection may still ask after the drain began. Here nobody asks again elsewhere, and a signature
+/// How long a connection may still begin to ask after the drain began, all its requests together. Here nobody asks again elsewhere, and a signature
 /// takes two requests on one connection: so what comes in time is answered.
 const DRAIN_GRACE: Duration = Duration::from_millis(250);
 
@@ -53,10 +53,17 @@ where
     let evicted = slot.evicted();
     let mut io = BufReader::new(io);
     let mut wait = edge.limits.first_byte;
+    let mut drain_end = None;
     loop {
         let draining = edge.drain.is_cancelled();
         if draining {
-            wait = wait.min(DRAIN_GRACE);
+            // Once for all its requests: who asks on and on must not keep the drain from ending.
+            let end = *drain_end.get_or_insert_with(|| Instant::now() + DRAIN_GRACE);
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            wait = wait.min(left);
         }
         // Between requests, and before the first, it may have to make room.
         let begun = tokio::select! {
@@ -71,13 +78,20 @@ where
             return;
         }
         wait = edge.limits.idle;
-        if !slot.busy() {
+        // Where `begun` comes too late, the eviction is seen first.
+        let _ = slot.begun();
+        let message = tokio::select! {
+            biased;
+            () = evicted.cancelled() => None,
+            whole = timeout(edge.limits.head, read(&mut io)) => match whole {
+                Ok(Ok(message)) => slot.busy().then_some(message),
+                Ok(Err(_)) | Err(_) => return,
+            },
+        };
+        let Some(message) = message else {
             if let Some(_leaving) = edge.count.leave() {
                 refuse(&mut io, &service, Refusal::FULL, &edge).await;
             }
-            return;
-        }
-        let Ok(Ok(message)) = timeout(edge.limits.head, read(&mut io)).await else {
             return;
         };
         let Some(reply) = answer(&mut io, message, &peer, &service).await else {

@@ -28,6 +28,7 @@ where
     let stream = tokio::select! {
         biased;
         () = slot.evicted().cancelled_owned() => return None,
+        () = edge.drain.cancelled() => return None,
         shaken = tokio::time::timeout(edge.limits.first_byte, shaken) => shaken.ok()?,
     };
     match stream {

@@ -73,7 +73,10 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for Marked<S> {
                     .headers_mut()
                     .insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            shared.progress().answer_returned();
+            if !shared.answer_returned() {
+                // hyper would write it at once; the driver ends this connection after the present poll.
+                std::future::pending::<()>().await;
+            }
             Ok(response.map(|body| Taken { body, shared }))
         })
     }

@@ -93,13 +93,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Tap<I> {
             Err(violation) => Ok(self.refuse(violation.refusal())),
             Ok(None) => Ok(Next::Read),
             Ok(Some(checked)) => {
-                self.checked = checked;
                 if in_head {
                     self.shared.progress().request_begins();
                 }
-                if self.strict.is_done() {
-                    self.shared.message_done();
+                if self.strict.is_done()
+                    && let Err(refusal) = self.shared.message_done()
+                {
+                    return Ok(self.refuse(refusal));
                 }
+                self.checked = checked;
                 Ok(Next::Checked)
             }
         }

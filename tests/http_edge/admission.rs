@@ -57,6 +57,43 @@ async fn newcomer_is_told_502_when_all_are_busy() {
 }
 
 #[tokio::test]
+async fn requests_that_never_come_whole_lock_nobody_out() {
+    let server = Server::start(Limits {
+        connections: 3,
+        ..wide()
+    })
+    .await;
+    // A head without its end; a body without its end, which a service collects; and one that is answered without it.
+    let head = "POST /a HTTP/1.1\r\nhost: a\r\n";
+    let body = "POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf";
+    let rest = "POST /ignore HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf";
+    let mut begun = Vec::new();
+    for part in [head, body, rest] {
+        let mut client = server.connect().await;
+        client.send(part).await;
+        begun.push(client);
+    }
+    assert_eq!(begun[2].answer().await.unwrap().status, 413);
+    for _ in 0..3 {
+        let mut newcomer = server.connect().await;
+        newcomer.get("/hold").await;
+        begun.push(newcomer);
+    }
+    server.echo.held(3).await;
+    assert_eq!((server.count.evicted(), server.count.refused()), (3, 0));
+    for newcomer in &mut begun[3..] {
+        server.echo.release();
+        assert_eq!(newcomer.answer().await.unwrap().status, 200);
+    }
+    // Who had asked is told, once; who had an answer gets no other.
+    for told in &mut begun[..2] {
+        assert_eq!(told.answer().await.unwrap().status, 502);
+        assert!(told.ends().await);
+    }
+    assert!(begun[2].ends().await);
+}
+
+#[tokio::test]
 async fn incomplete_head_is_not_idle() {
     let server = Server::start(Limits {
         connections: 1,

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod doors;
+mod files;
 mod material;
 mod store;
 mod wire;
@@ -92,6 +93,7 @@ impl App {
         for warning in &warnings {
             tracing::warn!(finding = %warning, "configuration warning");
         }
+        files::take_all(&settings);
         let lock = DirectoryLock::acquire(&settings.state.directory)?;
         let doors = Doors::bind(&settings).await?;
         let control = control::bind(&settings.admin.socket)

@@ -39,7 +39,7 @@ use crate::task::Tasks;
 use crate::tls::Inward;
 
 pub use self::accept::{serve, serve_frames};
-pub use self::admission::ConnectionCount;
+pub use self::admission::{ConnectionCount, household};
 pub use self::body::{BodyError, collect_body, response};
 pub use self::bound::{Bound, SocketFile, bind_tcp, bind_unix};
 pub use self::frames::{FrameHandler, Reply};

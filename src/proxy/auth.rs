@@ -1,16 +1,25 @@
 //! Authentication of bakers: before the claim and before any replay, or anyone could move a floor.
 
-use crate::tezos::{PublicKeyHash, Signature, verify_authentication};
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use crate::tezos::{Curve, PublicKey, PublicKeyHash, Signature, verify_authentication};
 
 use super::Proxy;
 use super::error::ProxyError;
 
+/// Bytes of a signature of a tz4 key; others are none.
+const BLS_SIGNATURE: usize = 96;
+
+/// Pairings that are computed at a time for requests of which nobody knows yet who sends them: a core is left to the others.
+static PAIRINGS: Semaphore = Semaphore::const_new(1);
+
 /// Checks the baker's authentication if it is needed, by our own list or by a signer's demand. Gives the
 /// text to pass on to signers: only what was verified is passed on.
-pub(super) fn verify(
+pub(super) async fn verify(
     proxy: &Proxy,
     key: PublicKeyHash,
-    bytes: &[u8],
+    bytes: &Bytes,
     authentication: Option<&Signature>,
 ) -> Result<Option<String>, ProxyError> {
     let demanded_by = proxy.cache.demanding_signer();
@@ -30,10 +39,36 @@ pub(super) fn verify(
                 .to_owned(),
         ));
     };
-    match verify_authentication(bakers, &key, bytes, authentication) {
+    match find(bakers, key, bytes, authentication).await {
         Some(baker) => Ok(Some(authentication.encode(baker.curve()))),
         None => Err(ProxyError::AuthenticationInvalid(
             "invalid authentication signature: no key of [auth] authorized-keys made it".to_owned(),
         )),
     }
+}
+
+/// Which baker's authentication it is.
+async fn find(
+    bakers: &[PublicKey],
+    key: PublicKeyHash,
+    bytes: &Bytes,
+    authentication: &Signature,
+) -> Option<PublicKeyHash> {
+    let of_bls = |baker: &&PublicKey| baker.curve() == Curve::Bls;
+    let (slow, quick): (Vec<_>, Vec<_>) = bakers.iter().partition(of_bls);
+    let quick: Vec<_> = quick.into_iter().cloned().collect();
+    if let Some(baker) = verify_authentication(&quick, &key, bytes, authentication) {
+        return Some(baker);
+    }
+    if slow.is_empty() || authentication.raw().len() != BLS_SIGNATURE {
+        return None;
+    }
+    let slow: Vec<_> = slow.into_iter().cloned().collect();
+    let (bytes, authentication) = (bytes.clone(), authentication.clone());
+    // Pairings take a millisecond or more each: not on the async threads.
+    let _place = PAIRINGS.acquire().await.ok()?;
+    let found = tokio::task::spawn_blocking(move || {
+        verify_authentication(&slow, &key, &bytes, &authentication)
+    });
+    found.await.ok().flatten()
 }

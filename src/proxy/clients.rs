@@ -1,4 +1,6 @@
 //! How much one client may ask at a time, so that none keeps others from asking.
+//!
+//! Votes and blocks are counted apart: who asks for much else at the same address must not cost them their slots.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +17,16 @@ use super::requester::Client;
 /// Clients that are remembered before those that have been quiet are forgotten.
 const MANY: usize = 4_096;
 
-type Rates = RateLimiter<Client, HashMapStateStore<Client>, DefaultClock>;
+/// A client, and whether it is its votes and blocks that are counted.
+type Counted = (Client, bool);
+
+type Rates = RateLimiter<Counted, HashMapStateStore<Counted>, DefaultClock>;
 
 /// The requests of all clients.
 #[derive(Debug)]
 pub struct Clients {
     most: usize,
-    under_way: Arc<Mutex<HashMap<Client, usize>>>,
+    under_way: Arc<Mutex<HashMap<Counted, usize>>>,
     rates: Option<Rates>,
 }
 
@@ -40,12 +45,17 @@ impl Clients {
     }
 
     /// A place for one request of `client`, given back when dropped.
-    pub(super) fn admit(&self, client: Client) -> Result<ClientPlace, ProxyError> {
+    pub(super) fn admit(
+        &self,
+        client: Client,
+        is_consensus: bool,
+    ) -> Result<ClientPlace, ProxyError> {
+        let counted = (client, is_consensus);
         if let Some(rates) = &self.rates {
             if rates.len() > MANY {
                 rates.retain_recent();
             }
-            if rates.check_key(&client).is_err() {
+            if rates.check_key(&counted).is_err() {
                 return Err(ProxyError::TooMuch(
                     "this client asks more often than limits.client-rate allows; ask again",
                 ));
@@ -55,7 +65,7 @@ impl Clients {
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mine = under_way.entry(client).or_default();
+        let mine = under_way.entry(counted).or_default();
         if *mine >= self.most {
             return Err(ProxyError::TooMuch(
                 "this client has as many requests under way as limits.client-concurrency allows; ask again",
@@ -63,7 +73,7 @@ impl Clients {
         }
         *mine = mine.saturating_add(1);
         Ok(ClientPlace {
-            client,
+            counted,
             under_way: Arc::clone(&self.under_way),
         })
     }
@@ -72,8 +82,8 @@ impl Clients {
 /// The place of one request.
 #[derive(Debug)]
 pub(super) struct ClientPlace {
-    client: Client,
-    under_way: Arc<Mutex<HashMap<Client, usize>>>,
+    counted: Counted,
+    under_way: Arc<Mutex<HashMap<Counted, usize>>>,
 }
 
 impl Drop for ClientPlace {
@@ -82,10 +92,10 @@ impl Drop for ClientPlace {
             .under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(mine) = under_way.get_mut(&self.client) {
+        if let Some(mine) = under_way.get_mut(&self.counted) {
             *mine = mine.saturating_sub(1);
             if *mine == 0 {
-                under_way.remove(&self.client);
+                under_way.remove(&self.counted);
             }
         }
     }
@@ -109,16 +119,29 @@ mod tests {
     fn each_client_has_so_many_places_and_gets_them_back() {
         let clients = Clients::new(&limits(None));
         let (one, other) = (Client::User(1), Client::User(2));
-        let first = clients.admit(one).unwrap();
-        let _second = clients.admit(one).unwrap();
-        assert!(clients.admit(one).is_err());
-        let _others = clients.admit(other).unwrap();
+        let first = clients.admit(one, true).unwrap();
+        let _second = clients.admit(one, true).unwrap();
+        assert!(clients.admit(one, true).is_err());
+        let _others = clients.admit(other, true).unwrap();
         drop(first);
-        let again = clients.admit(one).unwrap();
-        assert!(clients.admit(one).is_err());
+        let again = clients.admit(one, true).unwrap();
+        assert!(clients.admit(one, true).is_err());
         drop(again);
-        drop(clients.admit(one).unwrap());
+        drop(clients.admit(one, true).unwrap());
         assert_eq!(clients.under_way.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_else_a_client_asks_takes_nothing_from_its_votes() {
+        let clients = Clients::new(&limits(Some(1)));
+        let one = Client::User(1);
+        let others = [(); 2].map(|()| clients.admit(one, false).unwrap());
+        assert!(clients.admit(one, false).is_err());
+        let votes = [(); 2].map(|()| clients.admit(one, true).unwrap());
+        drop((others, votes));
+        // The rate allows three, and one place was refused after it had been counted.
+        assert!(clients.admit(one, false).is_err());
+        clients.admit(one, true).unwrap();
     }
 
     #[test]
@@ -126,10 +149,10 @@ mod tests {
         let clients = Clients::new(&limits(Some(1)));
         let (one, other) = (Client::User(1), Client::User(2));
         for _ in 0..3 {
-            clients.admit(one).unwrap();
+            clients.admit(one, true).unwrap();
         }
-        let error = clients.admit(one).unwrap_err().to_string();
+        let error = clients.admit(one, true).unwrap_err().to_string();
         assert!(error.contains("limits.client-rate"), "{error}");
-        clients.admit(other).unwrap();
+        clients.admit(other, true).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use crate::server::{FrameHandler, Peer, Reply};
@@ -46,22 +46,20 @@ impl FramesService {
         bytes: Vec<u8>,
     ) -> Result<String, ProxyError> {
         let arrived = Instant::now();
-        let is_sign = matches!(route, Route::Sign { .. });
-        let admitted = async {
-            let place = self.places.try_acquire();
-            let place = place.map_err(|_| ProxyError::Overload)?;
-            Ok((place, self.proxy.clients.admit(requester.client)?))
-        };
-        let _places = admitted.await.inspect_err(|error| {
-            if is_sign {
-                decided::nonsense(&self.proxy, error);
-            }
-        })?;
         let call = Call {
-            requester,
+            requester: requester.clone(),
             route,
             bytes: Bytes::from(bytes),
             arrived,
+        };
+        // Nobody asks again over a socket when he is refused, so who waits for a place is not refused while he would wait.
+        let places = self.places.acquire();
+        let patience = requester.patience.unwrap_or_default();
+        let Ok(Ok(_place)) = timeout(patience, places).await else {
+            if call.is_sign() {
+                decided::nonsense(&self.proxy, &ProxyError::Overload);
+            }
+            return Err(ProxyError::Overload);
         };
         call.answer(&self.proxy).await
     }

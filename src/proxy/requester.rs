@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use ipnet::IpNet;
 
-use crate::server::Peer;
+use crate::server::{Peer, household};
 
 /// Where balancers say for whom they ask.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -19,7 +19,7 @@ const SOCKET_PATIENCE: Duration = Duration::from_millis(7_500);
 /// The one whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Client {
-    /// Whoever has this address.
+    /// Whoever has this address; of IPv6 whoever is in this network.
     Address(IpAddr),
     /// A user of this machine, over a Unix socket.
     User(u32),
@@ -50,7 +50,7 @@ impl Requester {
         });
         if let (true, Some(client)) = (is_trusted, forwarded_for(headers)) {
             requester.name = format!("{client} by {}", requester.name);
-            requester.client = Client::Address(client);
+            requester.client = Client::Address(household(client));
         }
         requester
     }
@@ -60,7 +60,7 @@ impl Requester {
         let user = peer.and_then(|peer| peer.uid);
         let (name, client) = match (address, user) {
             (Some(address), _) => {
-                let client = Client::Address(address.ip().to_canonical());
+                let client = Client::Address(household(address.ip()));
                 (address.to_string(), client)
             }
             (None, Some(user)) => (format!("uid {user}"), Client::User(user)),

@@ -184,7 +184,8 @@ async fn admit(
         request.key,
         &request.bytes,
         request.authentication.as_ref(),
-    )?;
+    )
+    .await?;
     Ok(Admitted {
         work,
         public_key,
@@ -249,6 +250,13 @@ async fn sign_admitted(proxy: &Arc<Proxy>, admitted: Admitted) -> Result<Record,
             return Err(ProxyError::Overload);
         };
         let Ok(outcome) = tokio::time::timeout_at(until, seat.outcome()).await else {
+            if !leads {
+                // The one that we joined may have a later deadline than ours, over a door whose clients wait longer.
+                let parts = proxy.roster.explain(Some(work.request.key)).join("; ");
+                return Err(ProxyError::NoAnswer(format!(
+                    "no signer has answered in the time of this request, although one is still asked for the same: {parts}"
+                )));
+            }
             // The operation goes on, so that a repeat finds its record.
             let waited = work.begun.elapsed().as_secs_f64();
             return Err(ProxyError::Record(StoreError::Unavailable(format!(
@@ -264,7 +272,7 @@ async fn sign_admitted(proxy: &Arc<Proxy>, admitted: Admitted) -> Result<Record,
                 if !leads && Instant::now() < work.deadline => {}
             // A signer did not accept the authentication of the one that we joined; ours may be another.
             Some(Err(ProxyError::Attempts(AttemptError::Unauthenticated { .. })))
-                if !leads && passed_on.is_some() => {}
+                if !leads && passed_on.is_some() && Instant::now() < work.deadline => {}
             Some(outcome) => {
                 match &outcome {
                     Ok(record) => decided::released(proxy, &work.asked, record),

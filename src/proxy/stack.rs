@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use crate::server::Peer;
 use crate::signer::{INSTANCE_HEADER, LOOPED};
-use crate::tezos::{Curve, Route, RouteError};
+use crate::tezos::{ConsensusKind, Curve, Route, RouteError};
 
 use super::error::ProxyError;
 use super::refused::Asked;
@@ -22,7 +22,8 @@ use super::requester::Requester;
 use super::sign::SignRequest;
 use super::{Proxy, body, decided, metadata, respond, sign};
 
-/// Requests worked on at a time; each is small, and most wait for a signer.
+/// Requests worked on at a time; each is small, and most wait for a signer. What has not come whole is not among
+/// them: a body that never ends costs its connection and nobody else.
 pub(super) const CONCURRENT: usize = 512;
 
 /// The service of the baker's port.
@@ -37,21 +38,42 @@ pub fn service(proxy: Arc<Proxy>) -> BakerService {
         .load_shed()
         // Bounds the work in progress and with it the memory.
         .concurrency_limit(CONCURRENT)
-        .service_fn(move |request| handle(Arc::clone(&inner), request));
+        .service_fn(move |call| answer(Arc::clone(&inner), call));
     // Whatever went wrong below becomes an answer here; above nothing can fail.
     BoxCloneSyncService::new(tower::service_fn(move |request| {
         let (limited, proxy) = (limited.clone(), Arc::clone(&proxy));
         async move {
             let asked = asked(&proxy, &request);
-            let handled = limited.oneshot(request).await;
-            // `handle` never fails, so an error here is the load shed's.
-            Ok(handled.unwrap_or_else(|_shed| {
-                proxy.refusals.note(&asked, &ProxyError::Overload);
-                if asked.method == Method::POST {
-                    decided::nonsense(&proxy, &ProxyError::Overload);
+            let own_probe = request.headers().get(INSTANCE_HEADER) == Some(&proxy.instance);
+            let span = tracing::debug_span!("request", baker = asked.requester.name);
+            let handled = async {
+                if own_probe {
+                    return Err(ProxyError::Malformed(LOOPED.to_owned()));
                 }
-                respond::error(&ProxyError::Overload)
-            }))
+                let call = read(&proxy, asked.requester.clone(), request).await?;
+                let is_sign = call.is_sign();
+                // `answer` never fails, so an error here is the load shed's.
+                let answered = limited.oneshot(call).await;
+                answered.unwrap_or_else(|_shed| {
+                    if is_sign {
+                        decided::nonsense(&proxy, &ProxyError::Overload);
+                    }
+                    Err(ProxyError::Overload)
+                })
+            };
+            let mut response = match handled.instrument(span).await {
+                Ok(body) => respond::ok(body),
+                Err(error) => {
+                    proxy.refusals.note(&asked, &error);
+                    respond::error(&error)
+                }
+            };
+            if own_probe {
+                // How the prober knows.
+                let instance = proxy.instance.clone();
+                response.headers_mut().insert(INSTANCE_HEADER, instance);
+            }
+            Ok(response)
         }
     }))
 }
@@ -65,57 +87,22 @@ fn asked(proxy: &Proxy, request: &Request<Incoming>) -> Asked {
     }
 }
 
-async fn handle(
-    proxy: Arc<Proxy>,
+/// Reads what is asked, to its last byte.
+async fn read(
+    proxy: &Proxy,
+    requester: Requester,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let asked = asked(&proxy, &request);
-    let own_probe = request.headers().get(INSTANCE_HEADER) == Some(&proxy.instance);
-    let handled = async {
-        if own_probe {
-            return Err(ProxyError::Malformed(LOOPED.to_owned()));
-        }
-        answer(&proxy, &asked.requester, request).await
-    };
-    let mut response = match handled
-        .instrument(tracing::debug_span!(
-            "request",
-            baker = asked.requester.name
-        ))
-        .await
-    {
-        Ok(body) => respond::ok(body),
-        Err(error) => {
-            proxy.refusals.note(&asked, &error);
-            respond::error(&error)
-        }
-    };
-    if own_probe {
-        // How the prober knows.
-        response
-            .headers_mut()
-            .insert(INSTANCE_HEADER, proxy.instance.clone());
-    }
-    Ok(response)
-}
-
-async fn answer(
-    proxy: &Arc<Proxy>,
-    requester: &Requester,
-    request: Request<Incoming>,
-) -> Result<String, ProxyError> {
+) -> Result<Call, ProxyError> {
     let arrived = Instant::now();
     let (parts, incoming) = request.into_parts();
-    let admitted = async {
-        let place = proxy.clients.admit(requester.client)?;
-        let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
-        Ok((place, route.map_err(|error| unroutable(&error))?))
-    };
-    let (_place, route) = admitted.await.inspect_err(|error| {
-        if parts.method == Method::POST {
-            decided::nonsense(proxy, error);
-        }
-    })?;
+    let route = Route::parse(parts.method.as_str(), parts.uri.path(), parts.uri.query());
+    let route = route
+        .map_err(|error| unroutable(&error))
+        .inspect_err(|error| {
+            if parts.method == Method::POST {
+                decided::nonsense(proxy, error);
+            }
+        })?;
     let bytes = match &route {
         Route::Sign { key, .. } => {
             let read = body::read(proxy, &parts, incoming).await;
@@ -126,27 +113,49 @@ async fn answer(
         | Route::PublicKey(_)
         | Route::ProvePossession { .. } => Bytes::new(),
     };
-    let call = Call {
+    Ok(Call {
         requester,
         route,
         bytes,
         arrived,
-    };
-    call.answer(proxy).await
+    })
+}
+
+async fn answer(proxy: Arc<Proxy>, call: Call) -> Result<Result<String, ProxyError>, Infallible> {
+    Ok(call.answer(&proxy).await)
 }
 
 /// A request of the protocol, whatever door it came through.
-pub(super) struct Call<'a> {
-    pub(super) requester: &'a Requester,
+pub(super) struct Call {
+    pub(super) requester: Requester,
     pub(super) route: Route,
     /// What is to be signed.
     pub(super) bytes: Bytes,
     pub(super) arrived: Instant,
 }
 
-impl Call<'_> {
-    /// The body of the answer.
+impl Call {
+    pub(super) fn is_sign(&self) -> bool {
+        matches!(self.route, Route::Sign { .. })
+    }
+
+    /// Whether it asks for a vote or a block. Only its first byte is looked at: who lies gains nothing that the
+    /// policy does not take away.
+    fn is_consensus(&self) -> bool {
+        let kind = self.bytes.first().copied();
+        self.is_sign() && kind.and_then(ConsensusKind::from_code).is_some()
+    }
+
+    /// The body of the answer, if the client has a place left.
     pub(super) async fn answer(self, proxy: &Arc<Proxy>) -> Result<String, ProxyError> {
+        let place = proxy
+            .clients
+            .admit(self.requester.client, self.is_consensus());
+        let _place = place.inspect_err(|error| {
+            if self.is_sign() {
+                decided::nonsense(proxy, error);
+            }
+        })?;
         match self.route {
             Route::AuthorizedKeys => metadata::authorized_keys(proxy).await,
             Route::KnownKeys => metadata::known_keys(proxy),
@@ -169,8 +178,8 @@ impl Call<'_> {
                     bytes: self.bytes,
                     authentication,
                     version,
-                    requester: self.requester.name.clone(),
-                    certified: self.requester.certified.clone(),
+                    requester: self.requester.name,
+                    certified: self.requester.certified,
                     patience: self.requester.patience,
                     arrived: self.arrived,
                 };

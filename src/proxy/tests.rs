@@ -106,15 +106,19 @@ fn proxy_with(
         room: Room::default(),
         two_bakers: false,
         forwarded_from: Vec::new(),
-        clients: Clients::new(&crate::settings::Limits {
-            client_concurrency: 512,
-            client_rate: None,
-            client_burst: std::num::NonZeroU32::MIN,
-        }),
+        clients: Clients::new(&wide()),
         refusals: RefusalLog::default(),
         due_halts,
         turns: Turns::default(),
         decisions: Arc::new(DecisionLog::kept()),
+    }
+}
+
+fn wide() -> crate::settings::Limits {
+    crate::settings::Limits {
+        client_concurrency: 512,
+        client_rate: None,
+        client_burst: std::num::NonZeroU32::MIN,
     }
 }
 

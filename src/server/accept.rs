@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::admission::Slot;
 use super::bound::Socket;
 use super::refusal::{Refusal, refuse};
-use super::secure::secure;
+use super::secure::{chain, secure};
 use super::service::Handler;
 use super::{Bound, Edge, FrameHandler, Peer, connection, frames};
 
@@ -251,7 +251,12 @@ impl<S: Speaks> Acceptor<S> {
                     None => speaks.serve(io, peer, edge, slot).await,
                     Some(tls) => {
                         if let Some((io, peer)) = secure(io, peer, &tls, &edge, &slot).await {
-                            speaks.serve(io, peer, edge, slot).await;
+                            let chain = chain(&io);
+                            tokio::select! {
+                                () = speaks.serve(io, peer, edge, slot) => {}
+                                // Who is not let in any more is cut off: what he asked goes on, and reaches nobody.
+                                () = tls.unwelcome(&chain) => {}
+                            }
                         }
                     }
                 }

@@ -63,7 +63,7 @@ impl ConnectionCount {
     /// longest.
     /// `None` when there is no room.
     pub(super) fn admit(&self, limits: &Limits, address: Option<IpAddr>) -> Option<Slot> {
-        let address = address.map(|address| address.to_canonical());
+        let address = address.map(household);
         let mut table = self.table();
         let crowded = address.is_some_and(|address| table.of(address) >= limits.per_address.max(1));
         let full = table.open.len() >= limits.connections.max(1);
@@ -101,6 +101,18 @@ impl ConnectionCount {
     fn table(&self) -> MutexGuard<'_, Table> {
         // Every change below leaves the table whole, so a panic elsewhere cannot have torn it.
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts as one address: of IPv6 all of a /64, which is what a single machine is given.
+#[must_use]
+pub fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -322,6 +334,18 @@ mod tests {
         assert!(own.evicted().is_cancelled() && !other.evicted().is_cancelled());
         assert!(again.busy());
         assert!(admit(&count, &limits, 2).is_none());
+    }
+
+    #[test]
+    fn who_has_many_addresses_in_one_network_of_ipv6_counts_once() {
+        let count = |address: &str| household(address.parse().unwrap()).to_string();
+        assert_eq!(count("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(count("::ffff:192.0.2.7"), "192.0.2.7");
+        let (count, limits) = (ConnectionCount::default(), limits(10, 1));
+        let of = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+        let first = count.admit(&limits, Some(of(1))).unwrap();
+        let _second = count.admit(&limits, Some(of(2))).unwrap();
+        assert!(first.evicted().is_cancelled());
     }
 
     #[test]

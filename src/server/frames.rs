@@ -53,13 +53,13 @@ where
     let evicted = slot.evicted();
     let mut io = BufReader::new(io);
     let mut wait = edge.limits.first_byte;
-    let mut drain_end = None;
+    let mut drain_begun = None;
     loop {
         let draining = edge.drain.is_cancelled();
         if draining {
             // Once for all its requests: who asks on and on must not keep the drain from ending.
-            let end = *drain_end.get_or_insert_with(|| Instant::now() + DRAIN_GRACE);
-            let left = end.saturating_duration_since(Instant::now());
+            let begun: Instant = *drain_begun.get_or_insert_with(Instant::now);
+            let left = DRAIN_GRACE.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -78,12 +78,11 @@ where
             return;
         }
         wait = edge.limits.idle;
-        // Where `begun` comes too late, the eviction is seen first.
-        let _ = slot.begun();
+        let kept = slot.begun();
         let message = tokio::select! {
             biased;
             () = evicted.cancelled() => None,
-            whole = timeout(edge.limits.head, read(&mut io)) => match whole {
+            whole = timeout(edge.limits.head, read(&mut io)), if kept => match whole {
                 Ok(Ok(message)) => slot.busy().then_some(message),
                 Ok(Err(_)) | Err(_) => return,
             },

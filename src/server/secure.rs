@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::server::TlsStream;
 
 use crate::tls::{Inward, names, words};
@@ -51,4 +52,15 @@ where
             None
         }
     }
+}
+
+/// The certificates that the peer has shown.
+pub(super) fn chain<I>(io: &TlsStream<I>) -> Vec<CertificateDer<'static>> {
+    let (_, session) = io.get_ref();
+    let shown = session.peer_certificates().unwrap_or_default();
+    shown
+        .iter()
+        .cloned()
+        .map(CertificateDer::into_owned)
+        .collect()
 }

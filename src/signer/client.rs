@@ -37,6 +37,8 @@ pub use outgoing::{Outgoing, Question};
 const ANSWER_BYTES: usize = 64 << 10;
 /// A connection idle for longer is closed: shorter than what signers allow.
 const IDLE: Duration = Duration::from_secs(4);
+/// A secured connection older than this is closed, so that the certificate of the other side is looked at again.
+const TLS_AGE: Duration = Duration::from_mins(5);
 /// A connection is given this long to be made; on loopback and through tunnels it takes no time at all.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -105,6 +107,9 @@ pub struct Client {
 struct Connection {
     speaks: Speaks,
     last_used: Instant,
+    made: Instant,
+    /// Which of the path's TLS configurations it was made with.
+    secured: u64,
 }
 
 /// What is spoken over a connection.
@@ -267,17 +272,25 @@ impl Client {
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(connection) = idle.pop() {
-            if connection.is_fresh() {
+            if self.may_use(&connection) {
                 return Some(connection);
             }
         }
         None
     }
 
+    /// Whether it takes a request now, and stands for whom the path trusts now.
+    fn may_use(&self, connection: &Connection) -> bool {
+        let is_trusted = self.tls.as_ref().is_none_or(|tls| {
+            tls.generation() == connection.secured && connection.made.elapsed() < TLS_AGE
+        });
+        is_trusted && connection.is_fresh()
+    }
+
     fn give_back(&self, mut connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // Probes come by twice a second, so what a burst left behind does not stay open for long.
-        idle.retain(Connection::is_fresh);
+        idle.retain(|connection| self.may_use(connection));
         if !connection.is_closed() {
             connection.last_used = Instant::now();
             idle.push(connection);
@@ -285,6 +298,7 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<Connection, Cause> {
+        let secured = self.tls.as_ref().map_or(0, |tls| tls.generation());
         let connecting = async {
             let stream = self.connector.connect(&self.url).await;
             let stream = stream.map_err(|error| cause::of_connect(&error))?;
@@ -304,6 +318,8 @@ impl Client {
         Ok(Connection {
             speaks,
             last_used: Instant::now(),
+            made: Instant::now(),
+            secured,
         })
     }
 

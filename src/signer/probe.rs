@@ -56,6 +56,8 @@ const HURRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const TIMEOUT_MOST: Duration = Duration::from_secs(2);
 /// In so many ticks a key that the signer denied is asked again.
 const DENIED_EVERY: usize = 8;
+/// In so many ticks a socket that is up is asked whether it leads back to us.
+const LOOP_EVERY: usize = 20;
 /// How often `/authorized_keys` of a signer is read anew.
 const AUTHORIZED_KEYS_PERIOD: Duration = Duration::from_secs(10);
 
@@ -276,24 +278,26 @@ impl Prober {
             .any(|key| signer.serves(*key) == Served::Unknown)
     }
 
-    /// Whether a path that takes no work yet ends at this very proxy. Over HTTP a header of the probe itself shows
-    /// it; on a socket one question more does, for a key that only we know of.
-    async fn leads_back(&self, path: &Path) -> bool {
-        if path.url().is_http() || path.state() == PathState::Up {
-            return false;
+    /// Whether a path ends at this very proxy. Over HTTP a header of the probe itself shows it; on a socket one
+    /// question more does, for a key that only we know of: before the path takes work, and now and then while it does, for
+    /// a socket's name may come to mean another. Nothing when it stays open.
+    async fn leads_back(&self, path: &Path, turn: usize) -> Option<bool> {
+        let is_due = path.state() != PathState::Up || turn.is_multiple_of(LOOP_EVERY);
+        if path.url().is_http() || !is_due {
+            return Some(false);
         }
         let Some(key) = instance_key(&self.instance) else {
-            return false;
+            return Some(false);
         };
         let (outgoing, gate) = (Outgoing::ask(Question::PublicKey(key)), Gate::open());
         let asked = tokio::time::timeout(self.timeout(path), path.client().send(&outgoing, &gate));
-        match asked.await {
-            Ok(Ok(answer)) => {
-                wire::decode_error(&answer.body).is_some_and(|words| words.contains(LOOPED))
-            }
-            // That it fails is the next question's to find.
-            Ok(Err(_)) | Err(_) => false,
-        }
+        let Ok(Ok(answer)) = asked.await else {
+            // That it fails is the next question's to find, which also takes in what comes late from far away.
+            return Some(false);
+        };
+        let words = wire::decode_error(&answer.body).unwrap_or_default();
+        // A proxy that has no time may be this one.
+        (!words.contains("[overload]")).then(|| words.contains(LOOPED))
     }
 
     async fn probe(
@@ -312,8 +316,10 @@ impl Prober {
             }
             return Seen::NOTHING;
         }
-        if self.leads_back(path).await {
-            return Seen::of(Observation::Eject(Cause::LeadsToItself));
+        match self.leads_back(path, turn).await {
+            Some(true) => return Seen::of(Observation::Eject(Cause::LeadsToItself)),
+            Some(false) => {}
+            None => return Seen::NOTHING,
         }
         let key = self.key_in_turn(signer, turn);
         let (begun, gate) = (Instant::now(), Gate::open());

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use crate::settings::ListenTls;
 
@@ -15,7 +17,14 @@ const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// How the connections of one listener are secured. TLS 1.2 and 1.3.
 #[derive(Debug)]
-pub struct Inward(Kept<ServerConfig>);
+pub struct Inward(Kept<Accepts>);
+
+/// What connections are accepted with, and who judges the certificates of those who connect.
+#[derive(Debug)]
+struct Accepts {
+    server: Arc<ServerConfig>,
+    judge: Option<Arc<dyn ClientCertVerifier>>,
+}
 
 impl Inward {
     /// For the listener that logs and status call `what`.
@@ -39,7 +48,31 @@ impl Inward {
     /// # Errors
     /// None in practice: one was sound at the start, and the last sound one stays.
     pub fn config(&self) -> Result<Arc<ServerConfig>, String> {
-        self.0.config()
+        Ok(Arc::clone(&self.0.config()?.server))
+    }
+
+    /// Resolves once `chain`, which was let in, would be let in no more, because the authorities were replaced or,
+    /// when anything was, because it has expired. Cancel safe.
+    pub async fn unwelcome(&self, chain: &[CertificateDer<'_>]) {
+        let mut news = self.0.news();
+        while self.lets_in(chain) {
+            if news.changed().await.is_err() {
+                break;
+            }
+        }
+    }
+
+    fn lets_in(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let Ok(accepts) = self.0.config() else {
+            return false;
+        };
+        match (&accepts.judge, chain) {
+            (None, _) => true,
+            (Some(_), []) => false,
+            (Some(judge), [leaf, between @ ..]) => judge
+                .verify_client_cert(leaf, between, UnixTime::now())
+                .is_ok(),
+        }
     }
 
     /// See [`Kept::refresh`].
@@ -54,18 +87,21 @@ impl Inward {
     }
 }
 
-fn make(settings: &ListenTls) -> Result<Made<ServerConfig>, String> {
+fn make(settings: &ListenTls) -> Result<Made<Accepts>, String> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| words(&error))?;
-    let builder = match &settings.client_ca {
-        None => builder.with_no_client_auth(),
+    let judge = match &settings.client_ca {
+        None => None,
         Some(file) => {
             let roots = Arc::new(pem::authorities(Some(file))?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
-            let verifier = verifier.map_err(|error| format!("{}: {error}", file.display()))?;
-            builder.with_client_cert_verifier(verifier)
+            Some(verifier.map_err(|error| format!("{}: {error}", file.display()))?)
         }
+    };
+    let builder = match judge.clone() {
+        None => builder.with_no_client_auth(),
+        Some(judge) => builder.with_client_cert_verifier(judge),
     };
     let identity = &settings.identity;
     let chain = pem::certificates(&identity.certificate)?;
@@ -77,8 +113,16 @@ fn make(settings: &ListenTls) -> Result<Made<ServerConfig>, String> {
             format!("{certificate} with {key}: {}", words(&error))
         })?;
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    if judge.is_some() {
+        // A session that goes on is not judged again: a certificate could outlive its end by a day.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(Made {
-        config,
+        config: Accepts {
+            server: Arc::new(config),
+            judge,
+        },
         expiry: not_after.map(|not_after| Expiry {
             file: Some(identity.certificate.clone()),
             not_after,

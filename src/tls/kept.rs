@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::Expiry;
 
@@ -44,6 +45,8 @@ pub struct Kept<C> {
     state: ArcSwap<State<C>>,
     /// Of the files' contents, to see changes by.
     seen: Mutex<u64>,
+    /// Counts the configurations, for those who wait for the next.
+    made: watch::Sender<u64>,
 }
 
 impl<C> fmt::Debug for Kept<C> {
@@ -72,6 +75,7 @@ impl<C> Kept<C> {
                 trouble: None,
             }),
             make: Box::new(make),
+            made: watch::Sender::new(0),
         };
         kept.remake();
         kept
@@ -123,6 +127,16 @@ impl<C> Kept<C> {
         }
     }
 
+    /// Counts the configurations.
+    pub(super) fn generation(&self) -> u64 {
+        *self.made.borrow()
+    }
+
+    /// Tells of every configuration after the present one.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.made.subscribe()
+    }
+
     /// Makes it; the trouble if it cannot be made.
     fn remake(&self) -> Option<String> {
         let made = (self.make)();
@@ -146,6 +160,9 @@ impl<C> Kept<C> {
             }
         };
         self.state.store(Arc::new(state));
+        if trouble.is_none() {
+            self.made.send_modify(|made| *made = made.wrapping_add(1));
+        }
         trouble
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::settings::PathTls;
@@ -65,6 +66,12 @@ impl Outward {
         Ok((self.kept.config()?, self.name.clone()?))
     }
 
+    /// Changes with the configuration: connections that were made before may show or trust what is no more.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.kept.generation()
+    }
+
     /// Notes the certificate that the other side has shown.
     pub fn note_peer(&self, certificate: Option<&CertificateDer<'_>>) {
         let not_after = certificate.and_then(|der| certificate::not_after(der));
@@ -101,7 +108,8 @@ fn make(settings: &PathTls) -> Result<Made<ClientConfig>, String> {
         .map_err(|error| words(&error))?
         .with_root_certificates(roots);
     let Some(identity) = &settings.identity else {
-        let config = builder.with_no_client_auth();
+        let mut config = builder.with_no_client_auth();
+        config.resumption = Resumption::disabled();
         return Ok(Made {
             config,
             expiry: None,
@@ -111,10 +119,12 @@ fn make(settings: &PathTls) -> Result<Made<ClientConfig>, String> {
     let not_after = chain.first().and_then(|der| certificate::not_after(der));
     let key = pem::key(&identity.key)?;
     let config = builder.with_client_auth_cert(chain, key);
-    let config = config.map_err(|error| {
+    let mut config = config.map_err(|error| {
         let (certificate, key) = (identity.certificate.display(), identity.key.display());
         format!("{certificate} with {key}: {}", words(&error))
     })?;
+    // Each handshake sees the certificate that is shown now. Connections are kept, so there are few.
+    config.resumption = Resumption::disabled();
     Ok(Made {
         config,
         expiry: not_after.map(|not_after| Expiry {

@@ -242,3 +242,32 @@ async fn files_that_a_configuration_names_are_looked_at_before_a_start() {
     assert_eq!(started.code, Some(78), "{started:?}");
     assert!(started.stderr.contains("no.crt"), "{started:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_open_files_that_the_system_grants_are_taken_and_too_few_are_told() {
+    for (limit, most, told) in [
+        ("ulimit -S -n 200 && ulimit -H -n 2100", "2100", 0),
+        ("ulimit -n 1500", "1500", 1),
+    ] {
+        let scene = Scene::new();
+        let signer = Signer::start(&scene, "home-a", &[]).await;
+        let url = format!("http://{}", signer.address());
+        let config = Config::new(&scene).signer("home-a", 1, "", &[url]);
+        let mut proxy = Proxy::new(config);
+        proxy.init(signer.keys(), FLOOR).await;
+        proxy.start_limited(limit).await;
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", proxy.id()));
+        let files = limits.unwrap();
+        let files = files
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let numbers: Vec<_> = files.unwrap().split_whitespace().collect();
+        assert_eq!(numbers[3..5], [most, most]);
+        let warnings = proxy.logged(
+            "few files may be open: many clients at once can keep signers from being asked; raise the limit \
+             (LimitNOFILE of systemd, --ulimit nofile of docker)",
+        );
+        assert_eq!(warnings.len(), told, "{warnings:?}");
+        proxy.stop().await;
+    }
+}

@@ -3,8 +3,10 @@
 use crate::fixture::{key, secret};
 use crate::tezos::{Curve, PublicKey, Scheme, SecretKey, Signature, authentication_bytes};
 
-use super::super::auth::verify;
+use super::super::auth;
 use super::super::error::ProxyError;
+use bytes::Bytes;
+
 use super::*;
 
 const BYTES: &[u8] = b"payload";
@@ -22,28 +24,32 @@ fn public_keys(bakers: &[SecretKey]) -> Vec<PublicKey> {
         .collect()
 }
 
+async fn ask(proxy: &Proxy, given: Option<&Signature>) -> Result<Option<String>, ProxyError> {
+    auth::verify(proxy, key(), &Bytes::from_static(BYTES), given).await
+}
+
 /// How a baker authenticates a request.
 fn authentication(baker: &SecretKey, key: PublicKeyHash, bytes: &[u8]) -> Signature {
     let scheme = Scheme::for_request(baker.public_key().curve(), None).unwrap();
     baker.sign(scheme, &authentication_bytes(&key, bytes))
 }
 
-#[test]
-fn without_bakers_and_without_a_demand_anyone_may_ask_and_nothing_is_passed_on() {
+#[tokio::test]
+async fn without_bakers_and_without_a_demand_anyone_may_ask_and_nothing_is_passed_on() {
     let (_folder, proxy) = proxy(Vec::new(), Vec::new());
     let stranger = authentication(&bakers()[0], key(), BYTES);
     for given in [None, Some(&stranger)] {
-        assert_eq!(verify(&proxy, key(), BYTES, given).unwrap(), None);
+        assert_eq!(ask(&proxy, given).await.unwrap(), None);
     }
 }
 
-#[test]
-fn a_demand_that_cannot_be_checked_here_is_refused_whatever_is_given() {
+#[tokio::test]
+async fn a_demand_that_cannot_be_checked_here_is_refused_whatever_is_given() {
     let (_folder, proxy) = proxy(Vec::new(), Vec::new());
     proxy.cache.note_demand("home-a");
     let stranger = authentication(&bakers()[0], key(), BYTES);
     for given in [None, Some(&stranger)] {
-        let refused = verify(&proxy, key(), BYTES, given).unwrap_err();
+        let refused = ask(&proxy, given).await.unwrap_err();
         let ProxyError::AuthenticationUnconfigured(sentence) = refused else {
             panic!("{refused:?}")
         };
@@ -52,8 +58,8 @@ fn a_demand_that_cannot_be_checked_here_is_refused_whatever_is_given() {
     }
 }
 
-#[test]
-fn every_listed_baker_may_ask_and_its_authentication_is_passed_on_in_its_curves_form() {
+#[tokio::test]
+async fn every_listed_baker_may_ask_and_its_authentication_is_passed_on_in_its_curves_form() {
     let bakers = bakers();
     let prefixes = ["edsig", "spsig1", "p2sig", "BLsig"];
     let (_folder, proxy) = proxy(Vec::new(), public_keys(&bakers));
@@ -63,17 +69,17 @@ fn every_listed_baker_may_ask_and_its_authentication_is_passed_on_in_its_curves_
         }
         for (baker, prefix) in bakers.iter().zip(prefixes) {
             let given = authentication(baker, key(), BYTES);
-            let passed_on = verify(&proxy, key(), BYTES, Some(&given)).unwrap().unwrap();
+            let passed_on = ask(&proxy, Some(&given)).await.unwrap().unwrap();
             assert!(passed_on.starts_with(prefix), "{passed_on}");
             assert_eq!(Signature::parse(&passed_on).unwrap().0, given);
         }
     }
 }
 
-#[test]
-fn with_bakers_a_request_without_authentication_is_refused_in_the_words_of_octez() {
+#[tokio::test]
+async fn with_bakers_a_request_without_authentication_is_refused_in_the_words_of_octez() {
     let (_folder, proxy) = proxy(Vec::new(), public_keys(&bakers()));
-    let refused = verify(&proxy, key(), BYTES, None).unwrap_err();
+    let refused = ask(&proxy, None).await.unwrap_err();
     let ProxyError::AuthenticationMissing(sentence) = refused else {
         panic!("{refused:?}")
     };
@@ -83,8 +89,8 @@ fn with_bakers_a_request_without_authentication_is_refused_in_the_words_of_octez
     );
 }
 
-#[test]
-fn an_authentication_is_for_its_baker_its_key_and_its_bytes_alone() {
+#[tokio::test]
+async fn an_authentication_is_for_its_baker_its_key_and_its_bytes_alone() {
     let bakers = bakers();
     let (_folder, proxy) = proxy(Vec::new(), public_keys(&bakers));
     let other = bakers[1].public_key().hash();
@@ -98,7 +104,7 @@ fn an_authentication_is_for_its_baker_its_key_and_its_bytes_alone() {
         crate::fixture::signature(0),
     ];
     for given in wrong {
-        let refused = verify(&proxy, key(), BYTES, Some(&given)).unwrap_err();
+        let refused = ask(&proxy, Some(&given)).await.unwrap_err();
         assert!(
             matches!(refused, ProxyError::AuthenticationInvalid(_)),
             "{refused:?}"

@@ -14,7 +14,7 @@ use crate::tezos::{PublicKeyHash, wire};
 use super::super::cause::Cause;
 use super::super::client::{Gate, Outgoing};
 use super::super::health::PathState;
-use super::super::roster::{Served, Signer};
+use super::super::roster::{Path, Served, Signer};
 use super::{Prober, between};
 
 /// An answer is waited for as long.
@@ -51,7 +51,7 @@ impl Prober {
     /// What is asked, if now is a time to ask: the device has nothing to do, and a path to it answers.
     fn deep_target(&self, signer: &Signer, path: &str, turn: usize) -> Option<String> {
         let is_busy = signer.under_way() > 0 || !signer.queue().is_idle();
-        let best = *signer.paths_in_order().first()?;
+        let best = best_of_http(signer)?;
         // One is left for signatures and probes.
         let has_room = best.client().free_connections() >= 2;
         if is_busy || best.state() != PathState::Up || !has_room {
@@ -67,6 +67,12 @@ impl Prober {
     }
 }
 
+/// The path to ask over: the socket protocol has no such question.
+fn best_of_http(signer: &Signer) -> Option<&Arc<Path>> {
+    let mut paths = signer.paths_in_order().into_iter();
+    paths.find(|path| path.url().is_http())
+}
+
 /// Resolves soon after a signature has begun.
 async fn signing(signer: &Signer) {
     while signer.under_way() == 0 {
@@ -76,7 +82,7 @@ async fn signing(signer: &Signer) {
 
 /// Asks once; nothing if what came says more of the path than of the device.
 async fn ask(signer: &Signer, target: String) -> Option<Result<(), Cause>> {
-    let best = *signer.paths_in_order().first()?;
+    let best = best_of_http(signer)?;
     let (outgoing, gate) = (Outgoing::get(target), Gate::open());
     let begun = Instant::now();
     let asked = tokio::time::timeout(TIMEOUT, best.client().send(&outgoing, &gate));

@@ -75,11 +75,16 @@ impl Proxy {
         self.start_mounted(size, fill, "/livez").await
     }
 
-    /// The same with the limit of open files that a service is given unless its unit asks for more.
+    /// The same with no more than 1024 open files.
     pub(crate) async fn start_with_few_files(&mut self) {
+        self.start_limited("ulimit -n 1024").await;
+    }
+
+    /// The same after a command of the shell has set limits.
+    pub(crate) async fn start_limited(&mut self, limit: &str) {
         let mut command = Command::new("sh");
         command
-            .args(["-c", "ulimit -S -n 1024 && exec \"$@\"", "sh"])
+            .args(["-c", &format!("{limit} && exec \"$@\""), "sh"])
             .arg(EXECUTABLE);
         self.start_by(command, "/readyz").await;
     }

@@ -16,6 +16,7 @@ use signer_proxy::tls::provider;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::http::{self, Answer};
@@ -216,11 +217,15 @@ impl TlsClient {
         Self(TlsConnector::from(Arc::new(config)))
     }
 
-    /// Sends a whole request to the port on this machine and reads the answer.
-    pub(crate) async fn exchange(&self, port: u16, request: &str) -> io::Result<Answer> {
+    /// A connection to the port on this machine.
+    pub(crate) async fn connect(&self, port: u16) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         let name = ServerName::try_from("localhost").unwrap();
-        let secured = self.0.connect(name, stream).await?;
-        http::over(secured, &[request]).await
+        self.0.connect(name, stream).await
+    }
+
+    /// Sends a whole request to the port on this machine and reads the answer.
+    pub(crate) async fn exchange(&self, port: u16, request: &str) -> io::Result<Answer> {
+        http::over(self.connect(port).await?, &[request]).await
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use signer_proxy::tezos::{Curve, PublicKey, sign_body};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 
 use crate::harness::baker::signature_of;
@@ -15,7 +16,7 @@ use crate::harness::proxy::Proxy;
 use crate::harness::scene::Scene;
 use crate::harness::signer::Signer;
 use crate::harness::tls::{Authority, Flaw, Identity, TlsClient};
-use crate::harness::wait::until;
+use crate::harness::wait::{PATIENCE, until};
 
 /// A proxy with an https door.
 struct Door {
@@ -124,6 +125,43 @@ async fn bakers_certificates_are_checked_and_an_authority_that_is_removed_lets_n
     })
     .await;
     assert!(!door.signs(&client(Some(&good)), FLOOR + 4).await);
+}
+
+/// Asks over a connection that stays open; whether there was an answer.
+async fn answers(kept: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> bool {
+    let request = b"GET /authorized_keys HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut said = Vec::new();
+    if kept.write_all(request).await.is_err() {
+        return false;
+    }
+    while !said.contains(&b'}') {
+        match kept.read_buf(&mut said).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return false,
+        }
+    }
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_removed_ends_what_its_bakers_have_open() {
+    let (doors, bakers, others) = (
+        Authority::new("doors"),
+        Authority::new("bakers"),
+        Authority::new("others"),
+    );
+    let identity = doors.server("localhost", Flaw::None);
+    let both = format!("{}{}", bakers.pem(), others.pem());
+    let door = Door::start(&identity, Some(&both), "").await;
+    let client = |of: &Authority| TlsClient::new(&doors.pem(), Some(&of.client("b", Flaw::None)));
+    let mut removed = client(&bakers).connect(door.port).await.unwrap();
+    let mut stays = client(&others).connect(door.port).await.unwrap();
+    assert!(answers(&mut removed).await && answers(&mut stays).await);
+    std::fs::write(door.scene.file("clients.crt"), others.pem()).unwrap();
+    // Without being asked anything.
+    let ended = tokio::time::timeout(PATIENCE, removed.read(&mut [0])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
+    assert!(answers(&mut stays).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Who may come in, how much one may ask, and what the admin port shows to whom.
 
 use serde_json::json;
-use signer_proxy::tezos::Curve;
+use signer_proxy::tezos::{Curve, PublicKey};
 use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
 
@@ -49,18 +49,24 @@ async fn one_client_cannot_take_all_places_and_is_told_so() {
             baker.post(&key, "?version=3", &bytes).await.unwrap()
         });
     }
+    // A key that nobody has: told at once, one way or the other.
+    let stranger = PublicKey::from_raw(Curve::Ed25519, &[9; 32]).unwrap();
+    let vote = attestation(FLOOR + 1).bytes(Curve::Ed25519, 1);
     let refused = until("the client to be at its limit", async || {
-        let answer = all.baker.get("/authorized_keys").await.unwrap();
-        (answer.status != 200).then_some(answer)
+        let answer = all.baker.post(&stranger, "", &vote).await.unwrap();
+        (answer.status != 404).then_some(answer)
     })
     .await;
     let words = refused.refusal(502);
     assert!(words.contains("limits.client-concurrency"), "{words}");
+    // What is no vote is counted apart.
+    assert_eq!(all.baker.get("/authorized_keys").await.unwrap().status, 200);
     all.signers[0].heal().await;
     while let Some(answer) = held.join_next().await {
         assert_eq!(answer.unwrap().status, 200);
     }
-    assert_eq!(all.baker.get("/authorized_keys").await.unwrap().status, 200);
+    let answer = all.baker.post(&stranger, "", &vote).await.unwrap();
+    assert_eq!(answer.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

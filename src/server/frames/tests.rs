@@ -162,18 +162,27 @@ async fn an_idle_connection_makes_room_and_one_at_work_does_not() {
     assert_eq!(served.ends().await, Duration::ZERO);
 }
 
+/// Lets the connection come to where it waits again.
+async fn settle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_asks_on_and_on_does_not_hold_up_a_drain() {
     let mut served = serve();
     served.send(b"one").await;
     served.receive().await;
     served.tasks.begin_shutdown();
+    settle().await;
     let begun = Instant::now();
     while !served.ended.is_finished() {
         assert!(begun.elapsed() <= DRAIN_GRACE, "still answered");
         // The pipe holds all of it, and breaks when the connection ends.
         drop(served.io.write_all(&[0, 1, 7]).await);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::advance(Duration::from_millis(100)).await;
+        settle().await;
     }
 }
 
@@ -181,8 +190,7 @@ async fn who_asks_on_and_on_does_not_hold_up_a_drain() {
 async fn a_frame_that_never_comes_whole_makes_room() {
     let mut served = serve();
     served.io.write_all(&[0, 9, b'h']).await.unwrap();
-    // Everything is written once the server waits for more.
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    settle().await;
     served.edge.count.evict_oldest();
     assert_eq!(served.receive().await, Refusal::FULL.cause.as_bytes());
     assert_eq!(served.edge.count.open(), 0);

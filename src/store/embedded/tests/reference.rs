@@ -21,14 +21,14 @@ type Troubled = System<true>;
 type Calm = System<false>;
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: cases(10_000), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(10_000), max_local_rejects: u32::MAX, ..ProptestConfig::default() })]
 
     #[test]
     fn guard_and_store_do_what_the_reference_says_whatever_breaks(sequential 1..16 => Troubled);
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: cases(10_000) / 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(10_000) / 40, max_local_rejects: u32::MAX, ..ProptestConfig::default() })]
 
     #[test]
     fn guard_and_store_do_on_files_what_the_reference_says(sequential 1..16 => Calm);

@@ -151,6 +151,10 @@ impl WatermarkStore for EtcdStore {
         Box::pin(self.make_changes(changes, now))
     }
 
+    fn refresh(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.read_anew())
+    }
+
     fn lookup(&self, slot: &Slot) -> Option<Row> {
         self.state().known.book.row(slot).cloned()
     }

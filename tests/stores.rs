@@ -11,6 +11,8 @@
     reason = "a test that cannot go on should stop at once"
 )]
 
+#[path = "stores/anew.rs"]
+mod anew;
 #[path = "stores/battery.rs"]
 mod battery;
 #[path = "stores/cluster.rs"]

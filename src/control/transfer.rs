@@ -29,7 +29,8 @@ pub(super) fn is_only_sealed(report: &StoreReport) -> bool {
 }
 
 /// The watermarks as a document, as JSON text. With `seal` the store never signs again, durably, before any of
-/// them is read; sealing again is the same as exporting again.
+/// them is read; sealing again is the same as exporting again. What other replicas have signed is in it: floors that
+/// are too low would let the next store sign the same slots again.
 pub async fn export_watermarks(store: &dyn WatermarkStore, seal: bool) -> Reply {
     let report = store.report();
     // Floors of a store in doubt may be too low, and whoever imports them would believe them.
@@ -43,6 +44,13 @@ pub async fn export_watermarks(store: &dyn WatermarkStore, seal: bool) -> Reply 
             return Reply::Failed(format!("the store is not known to be sealed: {error}"));
         }
         tracing::warn!("store sealed, it never signs again");
+    }
+    if let Err(error) = store.refresh().await {
+        let sealed = if seal { ", which is sealed," } else { "" };
+        return Reply::Failed(format!(
+            "the watermarks of the store{sealed} cannot be read as they are now, and older ones may be too low; \
+             export again: {error}"
+        ));
     }
     Reply::Document(document(store).to_text())
 }
@@ -125,12 +133,11 @@ pub async fn stop_key(store: &dyn WatermarkStore, account: Account, level: Level
     if let Some(reason) = unwilling(&store.report()) {
         return Reply::Failed(reason);
     }
-    let floors = floors(store, account);
-    let Some(highest) = floors.iter().map(|(_, floor)| *floor).max() else {
+    if floors(store, account).is_empty() {
         return Reply::Failed(format!(
             "{key} has no watermark on {chain} in this store, which signs nothing with it; nothing was changed"
         ));
-    };
+    }
     if let Some(stop) = store.account(account).stop_at
         && stop < level
     {
@@ -143,11 +150,21 @@ pub async fn stop_key(store: &dyn WatermarkStore, account: Account, level: Level
         return Reply::Failed(error.to_string());
     }
     tracing::warn!(%key, %chain, level = level.get(), "key stops at a level");
+    // Only now: what another replica has signed up to the stop counts, and nothing comes after it.
+    if let Err(error) = store.refresh().await {
+        return Reply::Failed(format!(
+            "{key} on {chain} stops at level {level}, but what was signed with it up to now cannot be read; ask again \
+             before anybody takes over: {error}"
+        ));
+    }
+    let floors = floors(store, account);
+    let highest = floors.iter().map(|(_, floor)| *floor).max();
     let floors: Vec<_> = floors
         .iter()
         .map(|(kind, floor)| format!("{kind} {}", words(*floor)))
         .collect();
-    let above = (highest.level > level).then(|| {
+    let above = highest.filter(|highest| highest.level > level);
+    let above = above.map(|highest| {
         format!(
             "\nthat is above the stop: whoever takes over starts above level {}",
             highest.level

@@ -72,6 +72,10 @@ impl WatermarkStore for NotedStore {
         })
     }
 
+    fn refresh(&self) -> StoreFuture<'_, ()> {
+        self.store.refresh()
+    }
+
     fn lookup(&self, slot: &Slot) -> Option<Row> {
         self.store.lookup(slot)
     }

@@ -291,6 +291,15 @@ impl EtcdStore {
         self.read_all().await
     }
 
+    /// Reads what other replicas have written up to now.
+    pub(super) async fn read_anew(&self) -> Result<(), StoreError> {
+        if self.state().known.is_read {
+            self.read_news().await
+        } else {
+            self.read_all().await
+        }
+    }
+
     /// Reads everything, through the cluster's log.
     pub(super) async fn read_all(&self) -> Result<(), StoreError> {
         let txn = Txn {

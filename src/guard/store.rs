@@ -23,6 +23,7 @@
 //!    by [`Change::Resume`] alone, a seal never.
 //! 6. [`WatermarkStore::lookup`] and [`WatermarkStore::head`] show durable state only, whatever
 //!    condition the store is in: what was recorded may be given again even when nothing can be claimed.
+//!    Memory of a store that several share may be old; [`WatermarkStore::refresh`] makes it new.
 //! 7. A store whose identity, age or wholeness is in doubt refuses every claim and record, with the
 //!    sentence that says why and the command that accepts it.
 
@@ -185,6 +186,14 @@ pub trait WatermarkStore: fmt::Debug + Send + Sync {
     /// Raises floors; see [`WatermarkStore::amend`].
     fn raise(&self, raises: Vec<Raise>, now: Timestamp) -> StoreFuture<'_, ()> {
         self.amend(raises.into_iter().map(Change::Raise).collect(), now)
+    }
+    /// Brings memory up to all that was durable when this was called, by whichever replica. A store that is alone
+    /// has nothing to do: nobody else changes what it shows.
+    ///
+    /// # Errors of the future
+    /// [`StoreError`]; memory may then be old, and nothing that is taken for the present may be read from it.
+    fn refresh(&self) -> StoreFuture<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
     /// The row of a slot, from memory.
     fn lookup(&self, slot: &Slot) -> Option<Row>;

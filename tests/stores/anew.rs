@@ -1,0 +1,60 @@
+//! What is told, or decided, by the store as it is now, although this replica's memory of it is old.
+
+use signer_proxy::control::{Reply, export_watermarks, stop_key};
+use signer_proxy::guard::{Answer, WatermarkStore as _};
+use signer_proxy::tezos::{ConsensusKind, Level};
+use signer_proxy::transfer::Document;
+
+use super::cluster::{Cluster, Replica};
+use super::values::{account, ask, at, floors, now, stream};
+
+const PREFIX: &str = "/anew";
+
+/// Two replicas; the second signs up to level 150, of which the first has heard nothing.
+async fn one_behind(cluster: &Cluster) -> (Replica, Replica) {
+    let (one, two) = (cluster.replica(PREFIX), cluster.replica(PREFIX));
+    one.store.raise(floors(100), now()).await.unwrap();
+    two.store.connect().await.unwrap();
+    let claimed = two.store.claim(ask(150, 1), now()).await;
+    assert_eq!(claimed, Ok(Answer::Permit));
+    assert_eq!(one.store.lookup(&ask(150, 1).slot), None);
+    (one, two)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_has_what_another_replica_signed_a_moment_before() {
+    for seal in [false, true] {
+        let mut cluster = Cluster::start(1).await;
+        let (one, _two) = one_behind(&cluster).await;
+        let Reply::Document(text) = export_watermarks(&*one.store, seal).await else {
+            panic!("no document");
+        };
+        let document = Document::read("exported", text.as_bytes()).unwrap();
+        let marks = &document.accounts[0].watermarks;
+        let mark = marks
+            .iter()
+            .find(|mark| mark.kind == ConsensusKind::Attestation);
+        assert_eq!(mark.unwrap().position, at(150, 0), "{seal}");
+        // What cannot be read as it is now is not exported.
+        cluster.kill_all();
+        let failed = export_watermarks(&*one.store, seal).await;
+        assert!(matches!(failed, Reply::Failed(_)), "{failed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_tells_what_another_replica_signed_a_moment_before() {
+    let cluster = Cluster::start(1).await;
+    let (one, _two) = one_behind(&cluster).await;
+    let stopped = stop_key(&*one.store, account(), Level::new(140).unwrap()).await;
+    let Reply::Done(text) = stopped else {
+        panic!("{stopped:?}");
+    };
+    let kind = stream(ConsensusKind::Attestation).kind;
+    for part in [
+        format!("{kind} level 150 round 0"),
+        "whoever takes over starts above level 150".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
+}

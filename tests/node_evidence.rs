@@ -9,6 +9,8 @@
     reason = "helpers of tests: a failure is to be loud"
 )]
 
+#[path = "node_evidence/behind.rs"]
+mod behind;
 #[path = "node_evidence/halts.rs"]
 mod halts;
 #[path = "node_evidence/looks.rs"]

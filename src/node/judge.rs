@@ -3,7 +3,8 @@
 //! A claim is durable before its bytes leave, so whatever was signed here lies at or below the present floor of
 //! its stream, also what was signed a moment ago. A position above the floor was signed by somebody else, or by
 //! this proxy with a store that has been lost since. What lies at or below the floor says nothing and can do
-//! no harm: other bytes never get it. So the floors must be read after the block was.
+//! no harm: other bytes never get it. So the floors must be read after the block was, and from the store itself where
+//! memory of it may be old.
 //!
 //! Keys that are halted are looked at all the same: what is found raises their floors, so that whoever resumes
 //! them does not open again what is known to be signed.

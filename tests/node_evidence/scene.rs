@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use signer_proxy::guard::{
-    Account, Answer, Candidate, Change, NodeHead, Raise, Slot, Stream, WatermarkStore as _,
+    Account, Answer, Candidate, Change, NodeHead, Raise, Slot, Stream, WatermarkStore,
 };
 use signer_proxy::node::{Outlook, Terms, Verdict, watch_evidence};
 use signer_proxy::settings::{Chain, Node as Settings};
@@ -63,6 +63,15 @@ pub(crate) struct Scene {
 impl Scene {
     /// Keys with a watermark at [`FLOOR`], and a chain of strangers up to `head`.
     pub(crate) async fn new(keys: &[PublicKeyHash], chain_head: u32) -> Self {
+        Self::judged_by(keys, chain_head, |store| store).await
+    }
+
+    /// The same, where the one who compares sees the store by another.
+    pub(crate) async fn judged_by<S: WatermarkStore + 'static>(
+        keys: &[PublicKeyHash],
+        chain_head: u32,
+        seen: impl FnOnce(Arc<EmbeddedStore>) -> Arc<S>,
+    ) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let store = Arc::new(open(folder.path()));
         let node = Node::start(CHAIN, chain_head).await;
@@ -83,7 +92,7 @@ impl Scene {
                 config_name: "proxy.toml",
                 level_gap: 1_000,
             },
-            Arc::<EmbeddedStore>::clone(&store) as _,
+            seen(Arc::clone(&store)) as _,
             told,
             Arc::clone(&metrics),
             &tasks,

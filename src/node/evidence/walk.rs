@@ -78,6 +78,9 @@ pub(super) enum NotLooked {
          version does not know"
     )]
     Unread { url: String, count: usize },
+    /// What the store holds now is not known, so nothing can be held against it.
+    #[error("the watermarks cannot be read as they are now: {0}")]
+    Old(StoreError),
     /// A key could not be halted.
     #[error("a key to be halted could not be: {0}")]
     Store(#[from] StoreError),
@@ -202,7 +205,8 @@ impl Walk<'_> {
     }
 
     /// Halts each key of which something was seen above its floor, and raises its floors to that. The floors are
-    /// read now, after the block was: what this proxy has signed since is below them.
+    /// read now, after the block was: what any proxy on this store has signed until then is below them. Where they
+    /// cannot be read anew nobody is accused; the next look sees the same blocks.
     async fn judge(&self, seen: Vec<Seen>, head: Level) -> Result<(), NotLooked> {
         if seen.is_empty() {
             return Ok(());
@@ -212,6 +216,7 @@ impl Walk<'_> {
             chain: self.chain.id,
             head,
         };
+        self.store.refresh().await.map_err(NotLooked::Old)?;
         let floors = floors(self.store, self.chain.id);
         for finding in floors.judge(seen) {
             let key = finding.seen.key;

@@ -13,6 +13,10 @@ use crate::tezos::Position;
 use super::layout::{Item, Layout, Place};
 use super::wire::{Entry, Outcome, Range, Txn};
 
+/// Rows that one claim removes at most: etcd takes 128 operations in a transaction, and a claim that asks for more would
+/// be refused for ever. Rows that are left over decide nothing that their floor does not, and go with the next claims.
+const MOST_PRUNED: usize = 100;
+
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
@@ -87,7 +91,9 @@ impl Known {
             otherwise: Self::reads_of(layout, &candidate.slot),
             ..Txn::default()
         };
-        write(layout, part, touched, &mut txn);
+        let mut touched = touched.clone();
+        touched.gone.truncate(MOST_PRUNED);
+        write(layout, part, &touched, &mut txn);
         if txn.put.is_empty() {
             // A transaction that writes goes through the log of the cluster; one that only reads may be answered
             // by a member that lags.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signer_proxy::guard::{Answer, Change, Halt, Refusal, StoreError, WatermarkStore as _};
+use signer_proxy::tezos::ConsensusKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::cluster::{Cluster, Replica};
-use super::values::{account, ask, floors, now, record, second};
+use super::values::{account, ask, ask_kind, at, floors, now, record, second};
 
 const PREFIX: &str = "/shared";
 
@@ -200,6 +201,44 @@ async fn a_claim_whose_outcome_is_unknown_is_asked_again_and_belongs_to_its_byte
         matches!(unknown, Err(StoreError::Unknown(_))),
         "{unknown:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_leaves_more_rows_behind_than_etcd_removes_at_once_is_granted() {
+    let cluster = Cluster::start(1).await;
+    let (one, two) = two(&cluster).await;
+    let kind = ConsensusKind::Attestation;
+    let slots = |level, round| ask_kind(kind, at(level, round), 1);
+    for round in 0..140 {
+        let claimed = one.store.claim(slots(101, round), now()).await;
+        assert_eq!(claimed, Ok(Answer::Permit), "{round}");
+    }
+    let count_kept = |replica: &Replica| {
+        let kept =
+            (0..140).filter(|round| replica.store.lookup(&slots(101, *round).slot).is_some());
+        kept.count()
+    };
+    let far = one.store.claim(slots(400, 0), now()).await;
+    assert_eq!(far, Ok(Answer::Permit));
+    // What memory forgot is what etcd removed.
+    two.store.refresh().await.unwrap();
+    let three = cluster.replica(PREFIX);
+    three.store.connect().await.unwrap();
+    assert_eq!(count_kept(&three), count_kept(&one));
+    assert!(count_kept(&three) > 0);
+    // A row that is left over gives its slot to no other bytes.
+    let other = ask_kind(kind, at(101, 139), 2);
+    let refused = three.store.claim(other, now()).await;
+    assert!(
+        matches!(refused, Ok(Answer::Refused(Refusal::Conflict { .. }))),
+        "{refused:?}"
+    );
+    let next = three.store.claim(slots(401, 0), now()).await;
+    assert_eq!(next, Ok(Answer::Permit));
+    assert_eq!(count_kept(&three), 0);
+    let four = cluster.replica(PREFIX);
+    four.store.connect().await.unwrap();
+    assert_eq!(count_kept(&four), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,12 +104,14 @@ impl SigningGuard {
     /// # Errors
     /// [`ClaimError`]; after any of them nothing may be sent to a signer.
     pub async fn claim(&self, candidate: Candidate, now: Timestamp) -> Result<Claim, ClaimError> {
-        // A slot that has a row moves no floor, whoever asks for it.
-        if self.store.lookup(&candidate.slot).is_none() {
-            self.check_horizon(&candidate.slot, now)?;
-        }
         loop {
-            return match self.store.claim(candidate, now).await {
+            // At each try: what is known of the key may have come only meanwhile.
+            let asked = match self.check_horizon(&candidate, now).await {
+                Ok(()) => self.store.claim(candidate, now).await,
+                Err(ClaimError::Store(error)) => Err(error),
+                Err(error @ (ClaimError::Refused(_) | ClaimError::TooFar(_))) => return Err(error),
+            };
+            return match asked {
                 Ok(Answer::Permit) => Ok(Claim::Permitted(Permit::for_slot(candidate, None))),
                 Ok(Answer::InFlight { since }) => {
                     Ok(Claim::Permitted(Permit::for_slot(candidate, Some(since))))
@@ -130,10 +132,32 @@ impl SigningGuard {
         }
     }
 
-    fn check_horizon(&self, slot: &Slot, now: Timestamp) -> Result<(), ClaimError> {
-        // Without a watermark the store refuses with the reason that helps the operator.
-        let Some(head) = self.store.head(slot.stream.chain, slot.stream.key) else {
+    /// Refuses a level that the key cannot have come to. The store is not asked for a slot of a key whose head is not
+    /// known: what it grants is for ever, and nothing would have bounded it.
+    async fn check_horizon(&self, candidate: &Candidate, now: Timestamp) -> Result<(), ClaimError> {
+        let slot = &candidate.slot;
+        // A slot that has a row moves no floor, whoever asks for it.
+        if self.store.lookup(slot).is_some() {
             return Ok(());
+        }
+        let Slot { stream, .. } = *slot;
+        let Some(head) = self.head(stream).await? else {
+            let report = self.store.report();
+            let sealed = Book {
+                sealed: report.sealed,
+                ..Book::default()
+            };
+            // Beside a seal, which lets the refusal be told, the store is ill or not believed.
+            if report.condition == Condition::Refusing && report.reason != sealed.seal_sentence() {
+                let reason = report.reason.unwrap_or_default();
+                return Err(StoreError::Unavailable(reason).into());
+            }
+            let account = self.store.account(stream.into());
+            return match decide(Some(&account), None, candidate) {
+                Verdict::Refused(refusal) => Err(refusal.into()),
+                // Without a stream nothing is granted; the store would say the same.
+                Verdict::Again { .. } | Verdict::Recorded(_) | Verdict::Fresh => Ok(()),
+            };
         };
         let Some(chain) = self
             .chains
@@ -148,6 +172,16 @@ impl SigningGuard {
             .map(|(_, level)| level);
         horizon::check(slot.position.level, head, now, chain, self.level_gap, node)?;
         Ok(())
+    }
+
+    /// The highest claim of a key; where memory has none, it may be that nothing has been read yet.
+    async fn head(&self, stream: Stream) -> Result<Option<Head>, StoreError> {
+        let Stream { chain, key, .. } = stream;
+        if let Some(head) = self.store.head(chain, key) {
+            return Ok(Some(head));
+        }
+        self.store.refresh().await?;
+        Ok(self.store.head(chain, key))
     }
 
     /// A permit for bytes that belong to no slot (`0x03`, `0x05`); `None` for consensus payloads.

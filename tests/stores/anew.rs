@@ -1,9 +1,15 @@
 //! What is told, or decided, by the store as it is now, although this replica's memory of it is old.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use signer_proxy::control::{Reply, export_watermarks, stop_key};
-use signer_proxy::guard::{Answer, WatermarkStore as _};
-use signer_proxy::tezos::{ConsensusKind, Level};
+use signer_proxy::guard::{Answer, Claim, ClaimError, SigningGuard, WatermarkStore as _};
+use signer_proxy::settings::Chain;
+use signer_proxy::tezos::{ChainId, ConsensusKind, Level};
 use signer_proxy::transfer::Document;
+
+use tokio::sync::watch;
 
 use super::cluster::{Cluster, Replica};
 use super::values::{account, ask, at, floors, now, stream};
@@ -56,5 +62,33 @@ async fn a_stop_tells_what_another_replica_signed_a_moment_before() {
         "whoever takes over starts above level 150".to_owned(),
     ] {
         assert!(text.contains(&part), "{part}: {text}");
+    }
+}
+
+/// The guard of a replica.
+fn guard(replica: &Replica) -> SigningGuard {
+    let chain = Chain {
+        id: ChainId::MAINNET,
+        block_time: Duration::from_secs(6),
+        round_increment: Duration::from_secs(3),
+    };
+    let (_, node) = watch::channel(None);
+    SigningGuard::new(Arc::clone(&replica.store) as _, vec![chain], 1_000, node)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_far_ahead_is_refused_by_a_replica_that_has_not_read_the_store_yet() {
+    let cluster = Cluster::start(1).await;
+    let one = cluster.replica(PREFIX);
+    let before = cluster.replica(PREFIX);
+    before.store.connect().await.unwrap();
+    one.store.raise(floors(100), now()).await.unwrap();
+    // One that has read nothing, and one that has read only what was before the watermark.
+    for replica in [cluster.replica(PREFIX), before] {
+        let guard = guard(&replica);
+        let far = guard.claim(ask(50_000, 1), now()).await;
+        assert!(matches!(far, Err(ClaimError::TooFar(_))), "{far:?}");
+        let near = guard.claim(ask(150, 1), now()).await;
+        assert!(matches!(near, Ok(Claim::Permitted(_))), "{near:?}");
     }
 }

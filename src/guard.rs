@@ -257,10 +257,9 @@ impl SigningGuard {
             floor: slot.position,
         });
         let mut changes: Vec<_> = raises.map(Change::Raise).collect();
-        if self.store.account(account).halt.is_none() {
-            let halt = Halt::new(now, reason);
-            changes.push(Change::Halt { account, halt });
-        }
+        // Also where memory has one: another replica may have resumed the key since.
+        let halt = Halt::new(now, reason);
+        changes.push(Change::Halt { account, halt });
         self.store.amend(changes, now).await
     }
 

@@ -151,7 +151,6 @@ impl EtcdStore {
         self.read_once().await?;
         for _ in 0..TRIES {
             let txn = self.plan_changes(&changes, (&streams, &accounts), now)?;
-            let Some(txn) = txn else { return Ok(()) };
             if txn.put.len().saturating_add(txn.delete.len()) > MOST_WRITES {
                 return Err(StoreError::Unavailable(format!(
                     "this changes more than {MOST_WRITES} entries, which etcd does not take at once; nothing was changed: do it for fewer keys at a time"
@@ -164,17 +163,17 @@ impl EtcdStore {
         Err(too_busy())
     }
 
-    /// The transaction of `changes`; nothing if all of it stands already.
+    /// The transaction of `changes`. One that changes nothing is made as well: that all of it stands already is true of
+    /// this replica's memory, and another may have taken it back since.
     fn plan_changes(
         &self,
         changes: &[Change],
         (streams, accounts): (&[Stream], &[Account]),
         now: Timestamp,
-    ) -> Result<Option<Txn>, StoreError> {
+    ) -> Result<Txn, StoreError> {
         let state = self.state();
         believed(state.doubt.as_ref())?;
         let is_absent = state.known.lineage.is_none();
-        let seals = changes.contains(&Change::Seal);
         if is_absent && streams.is_empty() {
             let reason = "there is no watermark store in etcd yet".to_owned();
             return Err(StoreError::Unavailable(reason));
@@ -190,21 +189,23 @@ impl EtcdStore {
         for change in changes {
             part.amend(change.clone(), now, &mut touched);
         }
-        if touched.is_empty() && !is_absent {
-            return Ok(None);
-        }
         let lineage = if is_absent {
             Some(new_lineage()?)
         } else {
-            state.known.lineage.clone().filter(|_| seals)
+            state.known.lineage.clone().filter(|_| touched.sealed)
         };
         let known = &state.known;
-        Ok(Some(known.amend(
+        let mut txn = known.amend(
             &self.layout,
             (streams, accounts),
             (&part, &touched),
             lineage,
-        )))
+        );
+        if txn.put.is_empty() {
+            // So that no member answers it that lags.
+            txn.put.push(self.sign_of_life(now));
+        }
+        Ok(txn)
     }
 
     /// Makes a transaction and takes in what came of it; true if it was made.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signer_proxy::control::{Reply, export_watermarks, stop_key};
-use signer_proxy::guard::{Answer, Claim, ClaimError, SigningGuard, WatermarkStore as _};
+use signer_proxy::guard::{Answer, Change, Claim, ClaimError, SigningGuard, WatermarkStore as _};
 use signer_proxy::settings::Chain;
 use signer_proxy::tezos::{ChainId, ConsensusKind, Level};
 use signer_proxy::transfer::Document;
@@ -90,5 +90,28 @@ async fn a_level_far_ahead_is_refused_by_a_replica_that_has_not_read_the_store_y
         assert!(matches!(far, Err(ClaimError::TooFar(_))), "{far:?}");
         let near = guard.claim(ask(150, 1), now()).await;
         assert!(matches!(near, Ok(Claim::Permitted(_))), "{near:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_halts_a_key_that_another_replica_resumed_a_moment_before() {
+    let cluster = Cluster::start(1).await;
+    let (one, two) = one_behind(&cluster).await;
+    let (first, second) = (guard(&one), guard(&two));
+    let why = |what: &str| what.to_owned();
+    first.halt(account(), &[], why("old"), now()).await.unwrap();
+    two.store.refresh().await.unwrap();
+    let resume = Change::Resume { account: account() };
+    one.store.amend(vec![resume], now()).await.unwrap();
+    // It believes the key to be halted still.
+    assert!(two.store.account(account()).halt.is_some());
+    second
+        .halt(account(), &[], why("new"), now())
+        .await
+        .unwrap();
+    for replica in [&one, &two] {
+        replica.store.refresh().await.unwrap();
+        let halt = replica.store.account(account()).halt;
+        assert_eq!(halt.expect("halted").reason, "new");
     }
 }

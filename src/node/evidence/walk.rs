@@ -251,10 +251,9 @@ impl Walk<'_> {
         });
         let mut changes = floors.raises(key, &signed);
         let new = !floors.is_halted(key);
-        if new {
-            let halt = Halt::new(now, reason.clone());
-            changes.push(Change::Halt { account, halt });
-        }
+        // Also where memory has one: another replica may have resumed the key since.
+        let halt = Halt::new(now, reason.clone());
+        changes.push(Change::Halt { account, halt });
         let halted = self.store.amend(changes, now).await;
         let chain = account.chain;
         match &halted {

@@ -21,6 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::guard::{
@@ -49,6 +50,8 @@ pub struct Terms<'a> {
     pub lock: DirectoryLock,
     /// A name of this process, unlike those of all others.
     pub instance: String,
+    /// A claim or record without an outcome is asked for again until it is this old.
+    pub patience: Duration,
 }
 
 /// The store.
@@ -57,6 +60,7 @@ pub struct EtcdStore {
     gateway: Gateway,
     layout: Layout,
     instance: String,
+    patience: Duration,
     pin: Option<String>,
     witness: Witness,
     state: Mutex<State>,
@@ -71,6 +75,8 @@ struct State {
     doubt: Option<String>,
     /// Why the last call was not answered.
     trouble: Option<String>,
+    /// Since when none was.
+    silent_since: Option<Instant>,
     /// The longest transaction since it was last asked for.
     slowest: Duration,
 }
@@ -101,6 +107,7 @@ impl EtcdStore {
             gateway: Gateway::new(settings, login, tasks),
             layout: Layout::new(&settings.prefix),
             instance: terms.instance,
+            patience: terms.patience,
             pin: terms.lineage,
             _lock: terms.lock,
             witness,
@@ -153,6 +160,12 @@ impl WatermarkStore for EtcdStore {
 
     fn refresh(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.read_anew())
+    }
+
+    fn asks_again(&self, since: Timestamp) -> bool {
+        let age = crate::time::now().duration_since(since);
+        // A clock that went back makes it younger than nothing, and that is no age either.
+        Duration::try_from(age).is_ok_and(|age| age < self.patience)
     }
 
     fn lookup(&self, slot: &Slot) -> Option<Row> {

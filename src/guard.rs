@@ -104,6 +104,7 @@ impl SigningGuard {
     /// # Errors
     /// [`ClaimError`]; after any of them nothing may be sent to a signer.
     pub async fn claim(&self, candidate: Candidate, now: Timestamp) -> Result<Claim, ClaimError> {
+        let mut doubted = false;
         loop {
             // At each try: what is known of the key may have come only meanwhile.
             let asked = match self.check_horizon(&candidate, now).await {
@@ -118,13 +119,16 @@ impl SigningGuard {
                 }
                 Ok(Answer::Recorded(record)) => Ok(Claim::Recorded(record)),
                 Ok(Answer::Refused(refusal)) => Err(refusal.into()),
-                // Neither yes nor no: the same again, until the store knows or the deadline passes.
-                Err(StoreError::Unknown(reason)) => {
-                    tracing::warn!(reason, "outcome of a claim unknown, asking again");
+                // Neither yes nor no: the same again, until the store knows or nobody waits any more.
+                Err(StoreError::Unknown(reason)) if self.store.asks_again(now) => {
+                    if !std::mem::replace(&mut doubted, true) {
+                        tracing::warn!(reason, "outcome of a claim unknown, asking again");
+                    }
                     continue;
                 }
                 Err(
-                    error @ (StoreError::Homeless
+                    error @ (StoreError::Unknown(_)
+                    | StoreError::Homeless
                     | StoreError::Unavailable(_)
                     | StoreError::Withheld(_)),
                 ) => Err(error.into()),
@@ -218,15 +222,20 @@ impl SigningGuard {
             at: now,
         };
         match permit.into_scope() {
-            Scope::Slot(candidate) => loop {
-                match self.store.record(candidate, record.clone()).await {
-                    // An unrecorded signature never leaves, and this one may be recorded already.
-                    Err(StoreError::Unknown(reason)) => {
-                        tracing::warn!(reason, "outcome of a record unknown, asking again");
+            Scope::Slot(candidate) => {
+                let mut doubted = false;
+                loop {
+                    match self.store.record(candidate, record.clone()).await {
+                        // An unrecorded signature never leaves, and this one may be recorded already.
+                        Err(StoreError::Unknown(reason)) if self.store.asks_again(now) => {
+                            if !std::mem::replace(&mut doubted, true) {
+                                tracing::warn!(reason, "outcome of a record unknown, asking again");
+                            }
+                        }
+                        other => return other,
                     }
-                    other => return other,
                 }
-            },
+            }
             Scope::Unslotted { .. } => Ok(record),
         }
     }

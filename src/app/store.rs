@@ -1,6 +1,7 @@
 //! The store that the configuration names, looked after by tasks of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decision_log::{DecisionLog, NotedStore};
 use crate::etcd::{EtcdStore, Terms};
@@ -12,6 +13,11 @@ use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label;
 
 use super::StartError;
+
+/// The longest deadline of a consensus request where none is configured.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
+/// What is still asked of a store that does not answer, after the last deadline.
+const AFTER_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A store that nobody looks after yet.
 pub(super) enum Opened {
@@ -57,11 +63,13 @@ pub fn open_etcd(
 ) -> Result<EtcdStore, String> {
     let mut name = [0_u8; 8];
     getrandom::fill(&mut name).map_err(|error| error.to_string())?;
+    let deadline = settings.deadline.consensus.unwrap_or(LONGEST_DEADLINE);
     let terms = Terms {
         settings: etcd,
         lineage: settings.state.lineage.clone(),
         lock,
         instance: hex::encode(name),
+        patience: deadline.saturating_add(AFTER_DEADLINE),
     };
     EtcdStore::new(terms, tasks)
 }

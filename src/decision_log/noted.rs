@@ -76,6 +76,10 @@ impl WatermarkStore for NotedStore {
         self.store.refresh()
     }
 
+    fn asks_again(&self, since: Timestamp) -> bool {
+        self.store.asks_again(since)
+    }
+
     fn lookup(&self, slot: &Slot) -> Option<Row> {
         self.store.lookup(slot)
     }

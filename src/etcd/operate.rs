@@ -22,6 +22,10 @@ const OTHERS_TIME: Duration = Duration::from_millis(300);
 const RECENT_SECONDS: i64 = 10;
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(20);
+/// Between two questions that nobody answers, at most. The longer nobody answers, the longer is waited.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What a pause is of the time that nobody has answered for.
+const PAUSE_PART: u32 = 8;
 /// Operations that etcd takes in one transaction, unless it is told otherwise.
 const MOST_WRITES: usize = 128;
 
@@ -214,14 +218,15 @@ impl EtcdStore {
         // Whatever is answered to what is asked from now on is not older than this.
         let before = self.state().known.revision;
         let outcome = self.gateway.transact(txn).await;
-        {
+        let pause = {
             let mut state = self.state();
             state.slowest = state.slowest.max(begun.elapsed());
             state.trouble = match &outcome {
                 Ok(_) => None,
                 Err(CallError::Unknown(words) | CallError::Refused(words)) => Some(words.clone()),
             };
-        }
+            state.pause(matches!(outcome, Err(CallError::Unknown(_))), begun)
+        };
         match outcome {
             Ok(outcome) => {
                 self.take_in(txn, &outcome, before)?;
@@ -229,7 +234,7 @@ impl EtcdStore {
             }
             Err(CallError::Unknown(words)) => {
                 // Whoever asks again at once would only ask the more.
-                sleep(LOOK).await;
+                sleep(pause).await;
                 Err(StoreError::Unknown(words))
             }
             Err(CallError::Refused(words)) => Err(StoreError::Unavailable(words)),
@@ -326,6 +331,19 @@ impl EtcdStore {
     fn sign_of_life(&self, now: Timestamp) -> (String, Vec<u8>) {
         let key = self.layout.instance(&self.instance);
         (key, now.to_string().into_bytes())
+    }
+}
+
+impl State {
+    /// How long to wait before the next question, after one that was asked at `begun` and had no answer.
+    fn pause(&mut self, is_silent: bool, begun: Instant) -> Duration {
+        if !is_silent {
+            self.silent_since = None;
+            return Duration::ZERO;
+        }
+        let since = *self.silent_since.get_or_insert(begun);
+        let part = since.elapsed().checked_div(PAUSE_PART);
+        part.unwrap_or(LOOK).clamp(LOOK, LONGEST_PAUSE)
     }
 }
 

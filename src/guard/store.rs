@@ -7,8 +7,8 @@
 //! *Recorded*: these bytes were signed; this signature is the only one that may leave.
 //! *Refused*: never, whatever happens; refused within the time of one commit, without waiting for signers.
 //! *Unknown* ([`StoreError::Unknown`]): the claim may or may not stand. It is never taken for a yes or
-//! a no; the very same claim is asked again until it has one of the other outcomes, which is safe because a
-//! claim is compared by content. Beside these a store may be [`StoreError::Unavailable`]: it holds nothing
+//! a no; the very same claim is asked again until it has one of the other outcomes, or for as long as
+//! [`WatermarkStore::asks_again`] says. Both are safe because a claim is compared by content. Beside these a store may be [`StoreError::Unavailable`]: it holds nothing
 //! new of this claim and says what is wrong.
 //!
 //! 1. `Ok` of [`WatermarkStore::claim`], [`WatermarkStore::record`] and [`WatermarkStore::amend`] means that
@@ -194,6 +194,13 @@ pub trait WatermarkStore: fmt::Debug + Send + Sync {
     /// [`StoreError`]; memory may then be old, and nothing that is taken for the present may be read from it.
     fn refresh(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
+    }
+    /// Whether a claim or a record that was first asked for at `since` is asked for again while its outcome is unknown.
+    /// A store that can be out of reach for long gives up some time after nobody waits any more: the claim may stand
+    /// and then belongs to its bytes, the signature does not leave. Read from the clock, which so decides how long is
+    /// asked and never what is granted.
+    fn asks_again(&self, _since: Timestamp) -> bool {
+        true
     }
     /// The row of a slot, from memory.
     fn lookup(&self, slot: &Slot) -> Option<Row>;

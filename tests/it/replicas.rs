@@ -35,6 +35,11 @@ struct Replicas {
 
 impl Replicas {
     async fn start(members: usize, proxies: usize) -> Self {
+        Self::start_with(members, proxies, "").await
+    }
+
+    /// The same, with more of a configuration.
+    async fn start_with(members: usize, proxies: usize, more: &str) -> Self {
         let cluster = Cluster::start(members).await;
         let mut scenes = vec![Scene::new()];
         let mut signers = Vec::new();
@@ -48,7 +53,7 @@ impl Replicas {
             .map(|port| format!("\"http://127.0.0.1:{port}\""))
             .collect();
         let store = format!(
-            "[store]\nkind = \"etcd\"\nendpoints = [{}]\nprefix = \"/it\"\ntimeout = \"700ms\"",
+            "[store]\nkind = \"etcd\"\nendpoints = [{}]\nprefix = \"/it\"\ntimeout = \"700ms\"\n{more}",
             endpoints.join(", ")
         );
         let mut all = Vec::new();
@@ -158,6 +163,19 @@ async fn without_a_quorum_requests_are_held_and_go_on_when_it_is_back() {
         begun.elapsed()
     );
     all.assert_no_conflict();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_told_to_end_without_a_quorum_ends() {
+    let mut all = Replicas::start_with(3, 1, "[deadline]\nconsensus = \"1s\"").await;
+    let key = all.keys[0].clone();
+    all.cluster.members[0].kill();
+    all.cluster.members[1].kill();
+    let bytes = attestation(FLOOR + 1).bytes(key.curve(), 1);
+    let refused = all.ask(0, &key, &bytes).await.refusal(500);
+    assert!(refused.starts_with("[store] "), "{refused}");
+    // The claim has no outcome and never will have one.
+    all.proxies[0].stop().await;
 }
 
 /// What each slot was given, over all replicas.

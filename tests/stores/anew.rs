@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signer_proxy::control::{Reply, export_watermarks, stop_key};
-use signer_proxy::guard::{Answer, Change, Claim, ClaimError, SigningGuard, WatermarkStore as _};
+use signer_proxy::guard::{
+    Answer, Change, Claim, ClaimError, SigningGuard, StoreError, WatermarkStore as _,
+};
 use signer_proxy::settings::Chain;
 use signer_proxy::tezos::{ChainId, ConsensusKind, Level};
 use signer_proxy::transfer::Document;
@@ -12,7 +14,7 @@ use signer_proxy::transfer::Document;
 use tokio::sync::watch;
 
 use super::cluster::{Cluster, Replica};
-use super::values::{account, ask, at, floors, now, stream};
+use super::values::{account, ask, at, floors, now, record, stream};
 
 const PREFIX: &str = "/anew";
 
@@ -114,4 +116,30 @@ async fn evidence_halts_a_key_that_another_replica_resumed_a_moment_before() {
         let halt = replica.store.account(account()).halt;
         assert_eq!(halt.expect("halted").reason, "new");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_outcome_is_not_asked_for_for_ever() {
+    let mut cluster = Cluster::start(1).await;
+    let (one, _two) = one_behind(&cluster).await;
+    let guard = guard(&one);
+    let Ok(Claim::Permitted(permit)) = guard.claim(ask(151, 1), now()).await else {
+        panic!("no permit");
+    };
+    cluster.kill_all();
+    let claimed = guard.claim(ask(152, 1), now()).await;
+    assert!(
+        matches!(claimed, Err(ClaimError::Store(StoreError::Unknown(_)))),
+        "{claimed:?}"
+    );
+    let recorded = guard.record(permit, record(1).signature, "a", now()).await;
+    assert!(
+        matches!(recorded, Err(StoreError::Unknown(_))),
+        "{recorded:?}"
+    );
+    // What began and was not answered belongs to its bytes at most.
+    cluster.start_all();
+    cluster.ready().await;
+    let again = guard.claim(ask(152, 1), now()).await;
+    assert!(matches!(again, Ok(Claim::Permitted(_))), "{again:?}");
 }

@@ -213,6 +213,7 @@ pub(crate) fn open(
         lineage,
         lock: DirectoryLock::acquire(state).unwrap(),
         instance: format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+        patience: Duration::from_secs(1),
     };
     EtcdStore::new(terms, &Tasks::new()).map(Arc::new)
 }

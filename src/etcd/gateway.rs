@@ -28,6 +28,20 @@ const ANSWER_BYTES: usize = 16 << 20;
 /// Connections to one member.
 const CONNECTIONS: usize = 16;
 
+/// What etcd says of a request that it has not applied and never will: it was held against limits, form and rights
+/// first. Everything else, whatever its status, may come of a request that stands, or may be over in a moment.
+const BEFORE_APPLY: [&str; 9] = [
+    "too many operations in txn request",
+    "duplicate key given in txn request",
+    "request is too large",
+    "key is not provided",
+    "permission denied",
+    "authentication failed",
+    "invalid auth token",
+    "user name is empty",
+    "revision of auth store is old",
+];
+
 /// Why a call was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallError {
@@ -113,11 +127,15 @@ impl Gateway {
                     self.preferred.store(index, Ordering::Relaxed);
                     return Ok(answer);
                 }
-                Err(CallError::Refused(words)) => {
+                // A member that was asked before may have done it all the same.
+                Err(CallError::Refused(words)) if troubles.is_empty() => {
                     return Err(CallError::Refused(format!(
                         "etcd {} refuses: {words}",
                         member.url
                     )));
+                }
+                Err(CallError::Refused(words)) => {
+                    troubles.push(format!("{} refuses: {words}", member.url));
                 }
                 Err(CallError::Unknown(words)) => troubles.push(format!("{} {words}", member.url)),
             }
@@ -195,7 +213,7 @@ impl Gateway {
         let words = decode_error(&answer.body).unwrap_or_default();
         let words = format!("status {}: {words}", answer.status.as_u16());
         // What the member cannot do now another may, or it itself a moment later.
-        Err(if answer.status.is_client_error() {
+        Err(if is_refusal(answer.status, &words) {
             CallError::Refused(words)
         } else {
             CallError::Unknown(words)
@@ -203,6 +221,24 @@ impl Gateway {
     }
 }
 
-fn is_about_tokens(words: &str) -> bool {
-    words.contains("invalid auth token") || words.contains("user name is empty")
+/// Whether nothing was done, and nothing would be at another member. A member that stops answers 408 to what may be
+/// committed, and one without space 429 to what was.
+fn is_refusal(status: StatusCode, words: &str) -> bool {
+    let by_status = matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    by_status && BEFORE_APPLY.iter().any(|known| words.contains(known))
 }
+
+fn is_about_tokens(words: &str) -> bool {
+    let about = [
+        "invalid auth token",
+        "user name is empty",
+        "revision of auth store is old",
+    ];
+    about.iter().any(|known| words.contains(known))
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@
 //! | `r/STREAM/POSITION` | a claimed slot, with its signature once there is one |
 //! | `a/ACCOUNT` | stop and halt of a key |
 //! | `i/INSTANCE` | a replica's sign of life |
+//!
+//! Anything else is left alone.
 
 use jiff::Timestamp;
 
@@ -112,10 +114,10 @@ impl Layout {
         format!("{}i/{name}", self.prefix)
     }
 
-    /// What a key of ours stands for.
+    /// What a key stands for.
     ///
     /// # Errors
-    /// It has a form that this program never writes.
+    /// It is in a place of ours and has a form that this program never writes.
     pub(super) fn place(&self, key: &str) -> Result<Place, String> {
         let strange = || format!("{key} is no key of a watermark store");
         let rest = key.strip_prefix(&self.prefix).ok_or_else(strange)?;
@@ -135,8 +137,9 @@ impl Layout {
                 let account = encoding::decode_account_key(&bytes(account)?);
                 Ok(Place::Account(account.map_err(|_| strange())?))
             }
-            Some(("i", _)) => Ok(Place::Other),
-            None | Some(_) => Err(strange()),
+            // A sign of life, what a later version keeps, or what somebody put there by mistake: nothing decides by
+            // it, and one such key must not stop every replica.
+            None | Some(_) => Ok(Place::Other),
         }
     }
 
@@ -296,11 +299,22 @@ mod tests {
         }
         for key in [
             "/other/meta",
-            "/signer-proxy/x",
             "/signer-proxy/f/00",
+            "/signer-proxy/f/",
             "/signer-proxy/r/zz",
+            "/signer-proxy/r/00/00",
+            "/signer-proxy/a/00",
         ] {
             assert!(layout.place(key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_others_put_beside_our_keys_is_no_concern() {
+        let layout = Layout::new("/signer-proxy");
+        for key in ["x", "x/y", "f", "metadata", "meta/1", ""] {
+            let key = format!("/signer-proxy/{key}");
+            assert_eq!(layout.item(&key, b"anything"), Ok(Item::Other), "{key}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Deciding on old knowledge is safe. A comparison on revisions fails where the knowledge is old, and what can
 //! never change (a signature, a claim of other bytes, a floor that refuses) may be answered from it at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::guard::{
     Account, Book, Candidate, Change, Raise, Slot, StoreError, Stream, StreamState, Touched,
@@ -216,7 +216,8 @@ impl Known {
 
     /// Known keys of a range that it does not show.
     fn missing(&self, range: &Range, entries: &[Entry]) -> Vec<String> {
-        let shown = |key: &String| entries.iter().any(|entry| entry.key == *key);
+        // All operations wait for this: a look for each key in all entries would take seconds with some hundred keys.
+        let shown: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         let is_of = |key: &String| match range {
             Range::Key(one) => key == one,
             Range::Prefix(prefix) => key.starts_with(prefix),
@@ -224,7 +225,7 @@ impl Known {
             Range::Since(..) => false,
         };
         let keys = self.revisions.keys();
-        keys.filter(|key| is_of(key) && !shown(key))
+        keys.filter(|key| is_of(key) && !shown.contains(key.as_str()))
             .cloned()
             .collect()
     }

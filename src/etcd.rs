@@ -9,6 +9,7 @@
 //! revision, and the floors that this replica has seen, which are kept in the state directory (`witness`). Whoever goes back
 //! behind any of them is not believed.
 
+mod amend;
 mod gateway;
 mod keep;
 mod known;

@@ -21,6 +21,8 @@ mod cluster;
 mod identity;
 #[path = "stores/kinds.rs"]
 mod kinds;
+#[path = "stores/many.rs"]
+mod many;
 #[path = "stores/shared.rs"]
 mod shared;
 #[path = "stores/values.rs"]

@@ -159,6 +159,19 @@ impl Known {
         txn
     }
 
+    /// The transaction that ends claims of which none has got its signature meanwhile.
+    pub(super) fn end(&self, layout: &Layout, slots: &[Slot]) -> Txn {
+        let rows = || slots.iter().map(|slot| layout.row(slot));
+        let mut txn = Txn {
+            compare: vec![self.expect(layout.meta())],
+            delete: rows().collect(),
+            otherwise: vec![Range::Prefix(layout.all())],
+            ..Txn::default()
+        };
+        txn.compare.extend(rows().map(|row| self.expect(row)));
+        txn
+    }
+
     /// Streams and keys that changes are about.
     pub(super) fn concerned(changes: &[Change]) -> (Vec<Stream>, Vec<Account>) {
         let (mut streams, mut accounts) = (Vec::new(), Vec::new());

@@ -5,9 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use crate::guard::{
-    Account, Answer, Candidate, Change, Record, Refusal, StoreError, Stream, Touched,
-};
+use crate::guard::{Answer, Candidate, Record, Refusal, StoreError, Touched};
 
 use super::gateway::CallError;
 use super::known::Known;
@@ -15,7 +13,7 @@ use super::wire::{Outcome, Range, Txn};
 use super::{EtcdStore, State};
 
 /// Decisions anew before others are let through: each means that another replica was faster.
-const TRIES: usize = 32;
+pub(super) const TRIES: usize = 32;
 /// A claim of these bytes that another replica made is waited on for this long, for the signature that comes of it.
 const OTHERS_TIME: Duration = Duration::from_millis(300);
 /// A claim that is older is nobody's any more.
@@ -26,8 +24,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What a pause is of the time that nobody has answered for.
 const PAUSE_PART: u32 = 8;
-/// Operations that etcd takes in one transaction, unless it is told otherwise.
-const MOST_WRITES: usize = 128;
 
 /// Whether a refusal can never become anything else, so that it may be answered from memory.
 fn is_final(refusal: &Refusal) -> bool {
@@ -146,72 +142,6 @@ impl EtcdStore {
         Err(too_busy())
     }
 
-    pub(super) async fn make_changes(
-        &self,
-        changes: Vec<Change>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (streams, accounts) = Known::concerned(&changes);
-        self.read_once().await?;
-        for _ in 0..TRIES {
-            let txn = self.plan_changes(&changes, (&streams, &accounts), now)?;
-            if txn.put.len().saturating_add(txn.delete.len()) > MOST_WRITES {
-                return Err(StoreError::Unavailable(format!(
-                    "this changes more than {MOST_WRITES} entries, which etcd does not take at once; nothing was changed: do it for fewer keys at a time"
-                )));
-            }
-            if self.make(&txn).await? {
-                return Ok(());
-            }
-        }
-        Err(too_busy())
-    }
-
-    /// The transaction of `changes`. One that changes nothing is made as well: that all of it stands already is true of
-    /// this replica's memory, and another may have taken it back since.
-    fn plan_changes(
-        &self,
-        changes: &[Change],
-        (streams, accounts): (&[Stream], &[Account]),
-        now: Timestamp,
-    ) -> Result<Txn, StoreError> {
-        let state = self.state();
-        believed(state.doubt.as_ref())?;
-        let is_absent = state.known.lineage.is_none();
-        if is_absent && streams.is_empty() {
-            let reason = "there is no watermark store in etcd yet".to_owned();
-            return Err(StoreError::Unavailable(reason));
-        }
-        if is_absent && let Some(pin) = &self.pin {
-            return Err(StoreError::Unavailable(format!(
-                "there is no store in etcd, and state.lineage pins {pin}: it was wiped, or this is another cluster. To make a \
-                 new one, leave state.lineage out"
-            )));
-        }
-        let mut part = state.known.part(streams, accounts);
-        let mut touched = Touched::default();
-        for change in changes {
-            part.amend(change.clone(), now, &mut touched);
-        }
-        let lineage = if is_absent {
-            Some(new_lineage()?)
-        } else {
-            state.known.lineage.clone().filter(|_| touched.sealed)
-        };
-        let known = &state.known;
-        let mut txn = known.amend(
-            &self.layout,
-            (streams, accounts),
-            (&part, &touched),
-            lineage,
-        );
-        if txn.put.is_empty() {
-            // So that no member answers it that lags.
-            txn.put.push(self.sign_of_life(now));
-        }
-        Ok(txn)
-    }
-
     /// Makes a transaction and takes in what came of it; true if it was made.
     pub(super) async fn make(&self, txn: &Txn) -> Result<bool, StoreError> {
         let begun = Instant::now();
@@ -328,7 +258,7 @@ impl EtcdStore {
     }
 
     /// What a transaction writes that has nothing else to write: that this replica lives.
-    fn sign_of_life(&self, now: Timestamp) -> (String, Vec<u8>) {
+    pub(super) fn sign_of_life(&self, now: Timestamp) -> (String, Vec<u8>) {
         let key = self.layout.instance(&self.instance);
         (key, now.to_string().into_bytes())
     }
@@ -374,7 +304,7 @@ fn doubt(state: &mut State, reason: &str) -> StoreError {
     StoreError::Unavailable(sentence)
 }
 
-fn believed(doubt: Option<&String>) -> Result<(), StoreError> {
+pub(super) fn believed(doubt: Option<&String>) -> Result<(), StoreError> {
     doubt.map_or(Ok(()), |doubt| Err(StoreError::Unavailable(doubt.clone())))
 }
 
@@ -383,12 +313,6 @@ fn is_recent(since: Timestamp, now: Timestamp) -> bool {
     now.duration_since(since).as_secs() < RECENT_SECONDS
 }
 
-fn new_lineage() -> Result<String, StoreError> {
-    let mut bytes = [0_u8; 8];
-    getrandom::fill(&mut bytes).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    Ok(hex::encode(bytes))
-}
-
-fn too_busy() -> StoreError {
+pub(super) fn too_busy() -> StoreError {
     StoreError::Unknown("other replicas change the same at every try".to_owned())
 }

@@ -19,7 +19,7 @@
 //!    it lies at or below the floor that the operator sets and has no signature; what was removed is
 //!    refused by the floor, to its own bytes too. A row is kept for each slot within 64 levels of the floor.
 //! 4. A signature is recorded once; a second one for the slot is dropped and the first returned.
-//! 5. All changes of one [`WatermarkStore::amend`] stand, or none. A stop is only ever lowered, a halt ends
+//! 5. All changes of one [`WatermarkStore::amend`] stand, or none; claims that they end may have ended all the same. A stop is only ever lowered, a halt ends
 //!    by [`Change::Resume`] alone, a seal never.
 //! 6. [`WatermarkStore::lookup`] and [`WatermarkStore::head`] show durable state only, whatever
 //!    condition the store is in: what was recorded may be given again even when nothing can be claimed.

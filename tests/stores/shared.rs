@@ -1,6 +1,7 @@
 //! What several replicas of one store see of each other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use signer_proxy::guard::{Answer, Change, Halt, Refusal, StoreError, WatermarkStore as _};
@@ -153,53 +154,86 @@ async fn replicas_that_race_for_slots_never_both_win_with_other_bytes() {
     }
 }
 
-/// Hands connections on, and cuts each after its first request has been made and before its answer.
-async fn cutting(to: u16) -> (u16, JoinSet<()>) {
+/// Hands requests and answers on; while it cuts, each request is made and its answer does not come.
+async fn cutter(to: u16) -> (u16, Arc<AtomicBool>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let is_cutting = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_cutting);
     let mut serving = JoinSet::new();
     serving.spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let mut far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-            let mut buffer = vec![0; 64 << 10];
-            let Ok(read) = near.read(&mut buffer).await else {
-                continue;
-            };
-            far.write_all(&buffer[..read]).await.unwrap();
-            // etcd has answered, so it is done; nobody hears of it.
-            far.read_u8().await.ok();
+        let mut connections = JoinSet::new();
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            connections.spawn(hand_on(near, far, Arc::clone(&told)));
         }
     });
-    (port, serving)
+    (port, is_cutting, serving)
+}
+
+/// Ends with either side, or with an answer that is cut.
+async fn hand_on(mut near: TcpStream, mut far: TcpStream, is_cutting: Arc<AtomicBool>) {
+    let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        tokio::select! {
+            Ok(read @ 1..) = near.read(&mut asked) => {
+                far.write_all(&asked[..read]).await.unwrap();
+            }
+            Ok(read @ 1..) = far.read(&mut answered) => {
+                // etcd has answered, so it is done; nobody hears of it.
+                if is_cutting.load(Ordering::SeqCst) || near.write_all(&answered[..read]).await.is_err() {
+                    return;
+                }
+            }
+            else => return,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_outcome_is_unknown_is_asked_again_and_belongs_to_its_bytes() {
     let cluster = Cluster::start(1).await;
     let (one, _two) = two(&cluster).await;
-    let (port, _cutting) = cutting(cluster.endpoints()[0]).await;
-    // The member that is asked first makes the transaction and says nothing; the next one knows.
-    let deaf = Replica::new(&[port, cluster.endpoints()[0]], PREFIX);
+    let (port, is_cutting, _serving) = cutter(cluster.endpoints()[0]).await;
+    let deaf = Replica::new(&[port], PREFIX);
     deaf.store.connect().await.unwrap();
     for level in 101..=105 {
-        let candidate = ask(level, 1);
-        let claimed = deaf.store.claim(candidate, now()).await;
+        let (candidate, other) = (ask(level, 1), ask(level, 2));
+        is_cutting.store(true, Ordering::SeqCst);
+        let unknown = deaf.store.claim(candidate, now()).await;
         assert!(
-            matches!(claimed, Ok(Answer::Permit | Answer::InFlight { .. })),
-            "{claimed:?}"
+            matches!(unknown, Err(StoreError::Unknown(_))),
+            "{unknown:?}"
         );
+        is_cutting.store(false, Ordering::SeqCst);
+        // It stands: for its bytes, here, and for no others, anywhere.
+        let again = deaf.store.claim(candidate, now()).await;
+        assert!(matches!(again, Ok(Answer::InFlight { .. })), "{again:?}");
+        for replica in [&one, &deaf] {
+            let refused = replica.store.claim(other, now()).await;
+            assert!(
+                matches!(refused, Ok(Answer::Refused(Refusal::Conflict { .. }))),
+                "{refused:?}"
+            );
+        }
+        is_cutting.store(true, Ordering::SeqCst);
+        let unknown = deaf.store.record(candidate, record(1)).await;
+        assert!(
+            matches!(unknown, Err(StoreError::Unknown(_))),
+            "{unknown:?}"
+        );
+        is_cutting.store(false, Ordering::SeqCst);
+        // What was recorded unheard is the signature, whatever is recorded after it.
+        assert_eq!(one.store.record(candidate, record(2)).await, Ok(record(1)));
         assert_eq!(deaf.store.record(candidate, record(1)).await, Ok(record(1)));
-        let refused = one.store.claim(ask(level, 2), now()).await;
-        assert!(
-            matches!(refused, Ok(Answer::Refused(Refusal::Conflict { .. }))),
-            "{refused:?}"
-        );
     }
-    let only_deaf = Replica::new(&[port], PREFIX);
-    let unknown = only_deaf.store.claim(ask(110, 1), now()).await;
+    // The member that is asked first makes the transaction and says nothing; the next one knows.
+    is_cutting.store(true, Ordering::SeqCst);
+    let either = Replica::new(&[port, cluster.endpoints()[0]], PREFIX);
+    let claimed = either.store.claim(ask(110, 1), now()).await;
     assert!(
-        matches!(unknown, Err(StoreError::Unknown(_))),
-        "{unknown:?}"
+        matches!(claimed, Ok(Answer::Permit | Answer::InFlight { .. })),
+        "{claimed:?}"
     );
 }
 

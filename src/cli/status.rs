@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 
 use crate::admin::{CertificateStatus, Status, Token};
@@ -139,6 +140,16 @@ impl Port {
             .await
             .map_err(|_| Failure::new(code::PROBLEM, format!("{url} does not answer")))?
             .map_err(|error| Failure::new(code::PROBLEM, format!("{url}: {}", error.cause)))?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let remedy = match self.token {
+                None => "ask with --config, which names the file of the token",
+                Some(_) => {
+                    "it was started with another token than is in admin.token-file now: restart it"
+                }
+            };
+            let problem = format!("{url} wants another token: {remedy}");
+            return Err(Failure::new(code::PROBLEM, problem));
+        }
         Ok((
             answer.status.as_u16(),
             String::from_utf8_lossy(&answer.body).into_owned(),

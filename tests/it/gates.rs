@@ -133,4 +133,13 @@ async fn the_admin_port_can_have_a_certificate_and_a_token() {
     let status = proxy.command(&["status"], &["--json"]).await;
     let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!(status["signers"][0]["name"], NAMES[0]);
+    std::fs::write(scene.file("token"), "fedcba9876543210fedcba9876543210").unwrap();
+    let status = proxy.command(&["status"], &["--json"]).await;
+    assert!(
+        status
+            .stderr
+            .contains("another token than is in admin.token-file"),
+        "{status:?}"
+    );
+    assert_eq!(status.code, Some(1));
 }

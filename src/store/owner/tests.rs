@@ -119,3 +119,15 @@ fn want_of_rights_has_its_own_remedy_and_other_errors_have_none() {
     assert!(denied.contains("/var/lib/signer-proxy"), "{denied}");
     assert_eq!(remedy(&io::ErrorKind::InvalidData.into(), folder), "");
 }
+
+#[test]
+fn what_cannot_be_removed_is_an_error_and_what_is_not_there_is_none() {
+    let folder = crate::fixture::folder();
+    let leftover = folder.path().join("leftover");
+    remove_leftover(&leftover).unwrap();
+    std::fs::write(&leftover, "x").unwrap();
+    remove_leftover(&leftover).unwrap();
+    assert!(!leftover.exists());
+    std::fs::create_dir(&leftover).unwrap();
+    remove_leftover(&leftover).unwrap_err();
+}

@@ -21,14 +21,14 @@ async fn explain(proxy: &Proxy, arguments: &[&str]) -> Finished {
 }
 
 /// Entries of the log, oldest first, of a chain that must be whole.
-async fn entries(proxy: &Proxy) -> Vec<Value> {
+pub(crate) async fn entries(proxy: &Proxy) -> Vec<Value> {
     let lines = explain(proxy, &["--json"]).await.ok().stdout;
     let lines = lines.lines().map(serde_json::from_str);
     lines.collect::<Result<_, _>>().unwrap()
 }
 
 /// Waits until the log has `count` entries of `event`, and gives them.
-async fn until_noted(proxy: &Proxy, event: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn until_noted(proxy: &Proxy, event: &str, count: usize) -> Vec<Value> {
     until(&format!("{count} times {event}"), async || {
         let mut entries = entries(proxy).await;
         entries.retain(|entry| entry["event"] == event);

@@ -9,6 +9,7 @@ use signer_proxy::tezos::{AuthorizedKeys, Curve, PublicKey, decode_public_key, s
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::decision_log::{entries, until_noted};
 use crate::harness::baker::signature_of;
 use crate::harness::config::Config;
 use crate::harness::direct::FLOOR;
@@ -272,18 +273,31 @@ async fn repeats_of_a_client_that_lost_patience_share_one_operation() {
     // A block of a late round: of use for longer than Octez waits on a socket.
     let bytes = slot(crate::harness::payload::Kind::Block, FLOOR + 1, 4).bytes(key.curve(), 1);
     let request = sign_request(&key, &bytes, None);
-    let heals = async {
-        crate::harness::wait::until("the signer to be asked", async || {
-            (signer.received().await > 0).then_some(())
-        })
-        .await;
-        signer.heal().await;
+    let asked = crate::harness::wait::until("the signer to be asked", async || {
+        (signer.received().await > 0).then_some(())
+    });
+    tokio::select! {
+        answer = doors.tcp.ask(&request) => panic!("{answer:?}"),
+        () = asked => {}
+    }
+    // The first has hung up.
+    let (again, ()) = tokio::join!(doors.unix.ask(&request), signer.heal());
+    let again = again.unwrap();
+    assert_eq!(again[0], 0, "{again:?}");
+    assert_eq!(doors.tcp.ask(&request).await.unwrap(), again);
+    until_noted(&doors.proxy, "released", 1).await;
+    let entries = entries(&doors.proxy).await;
+    let noted = |event: &str| {
+        entries
+            .iter()
+            .filter(|entry| entry["event"] == event)
+            .count()
     };
-    let (one, two, ()) = tokio::join!(doors.tcp.ask(&request), doors.unix.ask(&request), heals);
-    let (one, two) = (one.unwrap(), two.unwrap());
-    assert_eq!(one[0], 0, "{one:?}");
-    assert_eq!(one, two);
-    crate::harness::checker::assert_clean(&[&signer], 1);
+    assert_eq!(
+        (noted("claimed"), noted("claimed-again")),
+        (1, 0),
+        "{entries:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Stream;
+use crate::guard::{Account, Stream};
 use crate::store::{encoding, write_durably};
 use crate::tezos::{Level, Position, Round};
 
@@ -33,6 +33,10 @@ struct Seen {
     lineage: Option<String>,
     revision: i64,
     floors: HashMap<Stream, Position>,
+    /// Where keys end: a stop is only ever lowered.
+    stops: HashMap<Account, Level>,
+    /// Whether the store was sealed: never ends.
+    sealed: bool,
     /// Whether the file does not have it all.
     is_news: bool,
 }
@@ -47,6 +51,11 @@ struct Text {
     revision: i64,
     /// Streams in hexadecimal, with level and round.
     floors: Vec<(String, u32, u32)>,
+    /// Chain and key in hexadecimal, with level.
+    #[serde(default)]
+    stops: Vec<(String, u32)>,
+    #[serde(default)]
+    sealed: bool,
 }
 
 impl Witness {
@@ -101,6 +110,7 @@ impl Witness {
             return Err("the store is empty and was not: it was wiped, or is another".to_owned());
         }
         known.went_back(&seen.floors).map_err(|back| back.0)?;
+        seen.take_in_ends(known)?;
         let floors = known.book.streams.iter();
         for (stream, state) in floors {
             let before = seen.floors.insert(*stream, state.floor);
@@ -131,12 +141,20 @@ impl Witness {
             })
             .collect();
         floors.sort();
+        let stops = seen.stops.iter().map(|(account, stop)| {
+            let account = hex::encode(encoding::account_key(account));
+            (account, stop.get())
+        });
+        let mut stops: Vec<_> = stops.collect();
+        stops.sort();
         let text = Text {
             format: 1,
             cluster: seen.cluster,
             lineage: seen.lineage,
             revision: seen.revision,
             floors,
+            stops,
+            sealed: seen.sealed,
         };
         let text = serde_json::to_vec(&text).map_err(io::Error::other)?;
         write_durably(&self.file, &text).inspect_err(|_| self.lock().is_news = true)
@@ -147,6 +165,34 @@ impl Witness {
     }
 }
 
+impl Seen {
+    /// Seals and stops, which nobody can take back: without them keys that have moved would be signed for here again.
+    fn take_in_ends(&mut self, known: &Known) -> Result<(), String> {
+        let book = &known.book;
+        if self.sealed && book.sealed.is_none() {
+            return Err("the store was sealed and is not: it went back".to_owned());
+        }
+        let stop_of = |account| book.accounts.get(account).and_then(|state| state.stop_at);
+        for (account, before) in &self.stops {
+            if stop_of(account).is_none_or(|now| now > *before) {
+                let key = account.key;
+                return Err(format!(
+                    "{key} was to stop at level {before} and no longer is: the store went back"
+                ));
+            }
+        }
+        self.is_news |= self.sealed != book.sealed.is_some();
+        self.sealed = book.sealed.is_some();
+        for (account, state) in &book.accounts {
+            if let Some(stop) = state.stop_at {
+                let before = self.stops.insert(*account, stop);
+                self.is_news |= before != Some(stop);
+            }
+        }
+        Ok(())
+    }
+}
+
 fn seen(text: Text) -> Option<Seen> {
     let mut floors = HashMap::new();
     for (stream, level, round) in text.floors {
@@ -154,11 +200,18 @@ fn seen(text: Text) -> Option<Seen> {
         let floor = Position::new(Level::new(level)?, Round::new(round)?);
         floors.insert(stream, floor);
     }
+    let mut stops = HashMap::new();
+    for (account, stop) in text.stops {
+        let account = encoding::decode_account_key(&hex::decode(account).ok()?).ok()?;
+        stops.insert(account, Level::new(stop)?);
+    }
     (text.format == 1).then_some(Seen {
         cluster: text.cluster,
         lineage: text.lineage,
         revision: text.revision,
         floors,
+        stops,
+        sealed: text.sealed,
         is_news: false,
     })
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use signer_proxy::guard::{Condition, StoreError, WatermarkStore as _};
+use signer_proxy::guard::{Change, Condition, StoreError, WatermarkStore as _};
+use signer_proxy::tezos::Level;
 
 use super::cluster::{Cluster, Replica, open};
 use super::values::{ask, floors, now, record};
@@ -99,6 +100,42 @@ async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_
     }
     let one = one.restarted(&cluster.endpoints(), PREFIX);
     assert_doubted(&one, "watermark of tz1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_forgot_a_stop_or_a_seal_is_found_out() {
+    for (end, sentence) in [
+        (Change::Seal, "was sealed and is not"),
+        (
+            Change::StopAt {
+                account: ask(200, 1).slot.stream.into(),
+                level: Level::new(150).unwrap(),
+            },
+            "was to stop at level 150 and no longer is",
+        ),
+    ] {
+        let mut cluster = Cluster::start(1).await;
+        let one = used(&cluster).await;
+        cluster.kill_all();
+        let data = cluster.members[0].data.clone();
+        let backup = cluster.folder.path().join("backup");
+        copy(&data, &backup);
+        cluster.start_all();
+        cluster.ready().await;
+        one.store.amend(vec![end], now()).await.unwrap();
+        cluster.kill_all();
+        std::fs::remove_dir_all(&data).unwrap();
+        copy(&backup, &data);
+        cluster.start_all();
+        cluster.ready().await;
+        let noise = cluster.replica("/noise");
+        noise.store.raise(floors(1), now()).await.unwrap();
+        for level in 2..=40 {
+            sign(&noise, level).await;
+        }
+        let one = one.restarted(&cluster.endpoints(), PREFIX);
+        assert_doubted(&one, sentence).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

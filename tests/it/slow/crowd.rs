@@ -262,10 +262,10 @@ impl Tool {
         // All at once would be a burst that is over when it is measured.
         let rate = (self.count / 2).to_string();
         // It spins as soon as some of its connections are closed, and would take the machine from the proxy; whoever
-        // holds up a proxy brings a machine. So it has a processor of its own.
-        let mut command = Command::new("taskset");
+        // holds up a proxy brings a machine.
+        let mut command = Command::new("nice");
         command
-            .args(["-c", "0", "slowhttptest"])
+            .args(["-n", "19", "slowhttptest"])
             .args([self.manner.option(), "-u", &self.url])
             .args(["-c", &count, "-r", &rate])
             // As often and as long as it can, so that what ends a connection is the proxy.

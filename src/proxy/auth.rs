@@ -47,28 +47,26 @@ pub(super) async fn verify(
     }
 }
 
-/// Which baker's authentication it is.
+/// Which baker's authentication it is. Its length says whether a tz4 key can have made it.
 async fn find(
     bakers: &[PublicKey],
     key: PublicKeyHash,
     bytes: &Bytes,
     authentication: &Signature,
 ) -> Option<PublicKeyHash> {
-    let of_bls = |baker: &&PublicKey| baker.curve() == Curve::Bls;
-    let (slow, quick): (Vec<_>, Vec<_>) = bakers.iter().partition(of_bls);
-    let quick: Vec<_> = quick.into_iter().cloned().collect();
-    if let Some(baker) = verify_authentication(&quick, &key, bytes, authentication) {
-        return Some(baker);
+    let is_bls = authentication.raw().len() == BLS_SIGNATURE;
+    let possible = bakers
+        .iter()
+        .filter(|baker| (baker.curve() == Curve::Bls) == is_bls);
+    let possible: Vec<_> = possible.cloned().collect();
+    if !is_bls {
+        return verify_authentication(&possible, &key, bytes, authentication);
     }
-    if slow.is_empty() || authentication.raw().len() != BLS_SIGNATURE {
-        return None;
-    }
-    let slow: Vec<_> = slow.into_iter().cloned().collect();
     let (bytes, authentication) = (bytes.clone(), authentication.clone());
     // Pairings take a millisecond or more each: not on the async threads.
     let _place = PAIRINGS.acquire().await.ok()?;
     let found = tokio::task::spawn_blocking(move || {
-        verify_authentication(&slow, &key, &bytes, &authentication)
+        verify_authentication(&possible, &key, &bytes, &authentication)
     });
     found.await.ok().flatten()
 }

@@ -1,6 +1,6 @@
 //! A cluster that was restored, wiped or put in the place of another is not believed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use signer_proxy::guard::{Change, Condition, StoreError, WatermarkStore as _};
@@ -42,6 +42,31 @@ async fn assert_doubted(replica: &Replica, why: &str) {
     assert_eq!(report.reason, Some(words));
 }
 
+/// Copies the data of the only member while it does not run.
+async fn back_up(cluster: &mut Cluster) -> PathBuf {
+    let backup = cluster.folder.path().join("backup");
+    cluster.kill_all();
+    copy(&cluster.members[0].data, &backup);
+    cluster.start_all();
+    cluster.ready().await;
+    backup
+}
+
+/// Puts that copy in place of the data. Then others write until no revision shows it any more.
+async fn put_back(cluster: &mut Cluster, backup: &Path) {
+    cluster.kill_all();
+    let data = &cluster.members[0].data;
+    std::fs::remove_dir_all(data).unwrap();
+    copy(backup, data);
+    cluster.start_all();
+    cluster.ready().await;
+    let noise = cluster.replica("/noise");
+    noise.store.raise(floors(1), now()).await.unwrap();
+    for level in 2..=40 {
+        sign(&noise, level).await;
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(status.unwrap().success());
@@ -78,26 +103,11 @@ async fn a_cluster_that_was_wiped_and_has_the_same_id_is_found_out() {
 async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_caught_up() {
     let mut cluster = Cluster::start(1).await;
     let one = used(&cluster).await;
-    cluster.kill_all();
-    let data = cluster.members[0].data.clone();
-    let backup = cluster.folder.path().join("backup");
-    copy(&data, &backup);
-    cluster.start_all();
-    cluster.ready().await;
+    let backup = back_up(&mut cluster).await;
     for level in 104..=106 {
         sign(&one, level).await;
     }
-    cluster.kill_all();
-    std::fs::remove_dir_all(&data).unwrap();
-    copy(&backup, &data);
-    cluster.start_all();
-    cluster.ready().await;
-    // Others write until no revision shows it any more.
-    let noise = cluster.replica("/noise");
-    noise.store.raise(floors(1), now()).await.unwrap();
-    for level in 2..=40 {
-        sign(&noise, level).await;
-    }
+    put_back(&mut cluster, &backup).await;
     let one = one.restarted(&cluster.endpoints(), PREFIX);
     assert_doubted(&one, "watermark of tz1").await;
 }
@@ -116,23 +126,9 @@ async fn a_cluster_that_forgot_a_stop_or_a_seal_is_found_out() {
     ] {
         let mut cluster = Cluster::start(1).await;
         let one = used(&cluster).await;
-        cluster.kill_all();
-        let data = cluster.members[0].data.clone();
-        let backup = cluster.folder.path().join("backup");
-        copy(&data, &backup);
-        cluster.start_all();
-        cluster.ready().await;
+        let backup = back_up(&mut cluster).await;
         one.store.amend(vec![end], now()).await.unwrap();
-        cluster.kill_all();
-        std::fs::remove_dir_all(&data).unwrap();
-        copy(&backup, &data);
-        cluster.start_all();
-        cluster.ready().await;
-        let noise = cluster.replica("/noise");
-        noise.store.raise(floors(1), now()).await.unwrap();
-        for level in 2..=40 {
-            sign(&noise, level).await;
-        }
+        put_back(&mut cluster, &backup).await;
         let one = one.restarted(&cluster.endpoints(), PREFIX);
         assert_doubted(&one, sentence).await;
     }

@@ -1,9 +1,11 @@
 //! The socket protocol of Octez written a second time, without a look at the program's: a front that lets any
 //! development signer be asked by it, and a baker that asks by it.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::task::{Context, Poll};
 
 use signer_proxy::tezos::{
     AuthorizedKeys, Curve, PublicKey, PublicKeyHash, Signature, authentication_bytes,
@@ -29,33 +31,35 @@ impl Front {
     pub(crate) async fn tcp(signer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("tcp://{}", listener.local_addr().unwrap());
-        let signer = signer.to_owned();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, signer.clone()));
-            }
-        });
-        Self {
-            url,
-            _serving: serving,
-        }
+        let accept = move |cx: &mut Context<'_>| listener.poll_accept(cx).map_ok(|(io, _)| io);
+        Self::over(url, signer, accept)
     }
 
     /// The same on a Unix socket.
     pub(crate) fn unix(signer: &str, path: &Path) -> Self {
         let listener = UnixListener::bind(path).unwrap();
+        let accept = move |cx: &mut Context<'_>| listener.poll_accept(cx).map_ok(|(io, _)| io);
+        Self::over(format!("unix://{}", path.display()), signer, accept)
+    }
+
+    fn over<S>(
+        url: String,
+        signer: &str,
+        mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<S>> + Send + 'static,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let signer = signer.to_owned();
         let mut serving = JoinSet::new();
         serving.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok(stream) = poll_fn(&mut accept).await {
                 connections.spawn(serve(stream, signer.clone()));
             }
         });
         Self {
-            url: format!("unix://{}", path.display()),
+            url,
             _serving: serving,
         }
     }

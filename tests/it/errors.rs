@@ -191,7 +191,7 @@ async fn a_baker_that_is_refused_is_one_line_in_the_log() {
     for _ in 0..3 {
         all.baker.sign(&key, &bytes).await.refusal(403);
     }
-    let lines = all.proxy.logged("request refused");
+    let lines = all.proxy.until_logged("request refused").await;
     assert!((1..3).contains(&lines.len()), "{lines:?}");
     assert_eq!(
         (&lines[0]["level"], &lines[0]["code"]),

@@ -105,7 +105,7 @@ async fn a_disk_that_is_full_at_the_start_costs_no_restart() {
             status["store"]["state"] == "ready"
         })
         .await;
-    assert_eq!(all.proxy.logged("store signs again").len(), 1);
+    assert_eq!(all.proxy.until_logged("store signs again").await.len(), 1);
     all.baker.sign(&key, &bytes).await.signature();
     all.assert_clean(1);
 }

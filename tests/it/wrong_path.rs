@@ -51,13 +51,14 @@ async fn a_tunnel_that_leads_back_to_the_proxy_is_found_out() {
     proxy.start().await;
     mirror.open().await;
 
-    let status = proxy
+    // State and cause are read one after the other.
+    proxy
         .until("the loop to be seen", |status| {
-            let cause = status["signers"][0]["cause"].as_str().unwrap_or_default();
-            cause.contains("leads back to this proxy")
+            let mirror = &status["signers"][0];
+            let cause = mirror["cause"].as_str().unwrap_or_default();
+            cause.contains("leads back to this proxy") && mirror["state"] == "down"
         })
         .await;
-    assert_eq!(status["signers"][0]["state"], "down", "{status}");
     let key = signer.key(Curve::Ed25519);
     let bytes = block(FLOOR + 1).bytes(Curve::Ed25519, 1);
     let baker = proxy.baker(signer.keys());

@@ -190,6 +190,15 @@ impl Proxy {
             .collect()
     }
 
+    /// Waits for lines of its log that say `message`: the log is written beside what it tells of, and may be later.
+    pub(crate) async fn until_logged(&self, message: &str) -> Vec<Value> {
+        until(&format!("a line that says {message}"), async || {
+            let lines = self.logged(message);
+            (!lines.is_empty()).then_some(lines)
+        })
+        .await
+    }
+
     /// `HOST:PORT` for bakers.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.config.baker_port)

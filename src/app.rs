@@ -23,7 +23,7 @@ use crate::task::Tasks;
 
 use doors::Doors;
 pub use material::check as check_material;
-pub use store::open_etcd;
+pub use store::{open_doubted_etcd, open_etcd};
 
 /// Why the proxy did not start.
 #[derive(Debug, thiserror::Error)]

@@ -9,15 +9,19 @@
 //! revision, and the floors that this replica has seen, which are kept in the state directory (`witness`). Whoever goes back
 //! behind any of them is not believed.
 
+mod accept;
 mod amend;
 mod gateway;
 mod keep;
 mod known;
 mod layout;
 mod operate;
+mod reset;
+mod transactions;
 mod wire;
 mod witness;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,8 +53,6 @@ pub struct Terms<'a> {
     pub lineage: Option<String>,
     /// The lock of the state directory, where the witness is.
     pub lock: DirectoryLock,
-    /// A name of this process, unlike those of all others.
-    pub instance: String,
     /// A claim or record without an outcome is asked for again until it is this old.
     pub patience: Duration,
 }
@@ -88,6 +90,20 @@ impl EtcdStore {
     /// # Errors
     /// The password or the witness cannot be read. In words, with the remedy.
     pub fn new(terms: Terms<'_>, tasks: &Tasks) -> Result<Self, String> {
+        let witness = Witness::load(terms.lock.directory())?;
+        Self::with(witness, terms, tasks)
+    }
+
+    /// The same, with nothing held against what is found: for an operator who takes that upon himself.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn doubting_nothing(terms: Terms<'_>, tasks: &Tasks) -> Result<Self, String> {
+        let witness = Witness::load_aside(terms.lock.directory())?;
+        Self::with(witness, terms, tasks)
+    }
+
+    fn with(witness: Witness, terms: Terms<'_>, tasks: &Tasks) -> Result<Self, String> {
         let settings = terms.settings;
         let login = match (&settings.user, &settings.password_file) {
             (Some(user), Some(file)) => {
@@ -101,13 +117,12 @@ impl EtcdStore {
             }
             (Some(_) | None, _) => None,
         };
-        let witness = Witness::load(terms.lock.directory())?;
         let mut known = Known::default();
         witness.introduce(&mut known);
         Ok(Self {
             gateway: Gateway::new(settings, login, tasks),
             layout: Layout::new(&settings.prefix),
-            instance: terms.instance,
+            instance: witness.instance(),
             patience: terms.patience,
             pin: terms.lineage,
             _lock: terms.lock,
@@ -133,6 +148,17 @@ impl EtcdStore {
     /// The failing call's error.
     pub fn write_witness(&self) -> std::io::Result<()> {
         self.witness.write()
+    }
+
+    /// Writes a witness of the store as it was accepted or reset, in place of the one that is there; gives the name of the
+    /// copy of that. Blocking.
+    ///
+    /// # Errors
+    /// The failing call's error.
+    pub fn replace_witness(&self, now: Timestamp) -> std::io::Result<Option<PathBuf>> {
+        let copy = self.witness.keep_copy(now)?;
+        self.witness.write()?;
+        Ok(copy)
     }
 
     /// The clients of all members, for whoever looks after certificates.

@@ -7,6 +7,7 @@
 //! that it never signs above; readers are total, and what they do not understand is an error that names file,
 //! field and value, because a mark that was skipped would be a level that is signed twice.
 
+mod accept;
 mod canonical;
 mod document;
 mod json;
@@ -17,6 +18,7 @@ mod reset;
 mod signatory;
 mod source;
 
+pub use accept::acceptance;
 pub use document::{Document, DocumentAccount, Halted, Mark};
 pub use plan::{Plan, PlanError, Present, Request, Step, words};
 pub use reader::ReadError;

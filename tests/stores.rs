@@ -11,6 +11,8 @@
     reason = "a test that cannot go on should stop at once"
 )]
 
+#[path = "stores/accepted.rs"]
+mod accepted;
 #[path = "stores/anew.rs"]
 mod anew;
 #[path = "stores/battery.rs"]
@@ -23,6 +25,8 @@ mod identity;
 mod kinds;
 #[path = "stores/many.rs"]
 mod many;
+#[path = "stores/reset.rs"]
+mod reset;
 #[path = "stores/shared.rs"]
 mod shared;
 #[path = "stores/values.rs"]

@@ -61,17 +61,30 @@ pub fn open_etcd(
     lock: DirectoryLock,
     tasks: &Tasks,
 ) -> Result<EtcdStore, String> {
-    let mut name = [0_u8; 8];
-    getrandom::fill(&mut name).map_err(|error| error.to_string())?;
+    EtcdStore::new(terms(settings, etcd, lock), tasks)
+}
+
+/// The same for an operator who goes on with a store that is not believed.
+///
+/// # Errors
+/// As [`open_etcd`].
+pub fn open_doubted_etcd(
+    settings: &Settings,
+    etcd: &EtcdSettings,
+    lock: DirectoryLock,
+    tasks: &Tasks,
+) -> Result<EtcdStore, String> {
+    EtcdStore::doubting_nothing(terms(settings, etcd, lock), tasks)
+}
+
+fn terms<'a>(settings: &Settings, etcd: &'a EtcdSettings, lock: DirectoryLock) -> Terms<'a> {
     let deadline = settings.deadline.consensus.unwrap_or(LONGEST_DEADLINE);
-    let terms = Terms {
+    Terms {
         settings: etcd,
         lineage: settings.state.lineage.clone(),
         lock,
-        instance: hex::encode(name),
         patience: deadline.saturating_add(AFTER_DEADLINE),
-    };
-    EtcdStore::new(terms, tasks)
+    }
 }
 
 impl Opened {

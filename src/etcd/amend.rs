@@ -91,7 +91,7 @@ impl EtcdStore {
         }
         let ending = txn.delete.len();
         // Before any claim ends: what is too much without them is too much for good.
-        let rest = txn.compare.len().saturating_sub(touched.gone.len());
+        let rest = txn.comparisons().saturating_sub(touched.gone.len());
         if rest > MOST || txn.put.len() > MOST {
             return Err(StoreError::Unavailable(format!(
                 "this is about more watermarks and keys at once than the {MOST} that etcd takes; nothing was changed: do it \
@@ -99,7 +99,7 @@ impl EtcdStore {
             )));
         }
         let writes = txn.put.len().saturating_add(ending);
-        if txn.compare.len() <= MOST && writes <= MOST {
+        if txn.comparisons() <= MOST && writes <= MOST {
             return Ok(Step { txn, is_last: true });
         }
         let some: &[Slot] = touched.gone.get(..ENDED_AT_ONCE).unwrap_or(&touched.gone);
@@ -112,7 +112,7 @@ impl EtcdStore {
     }
 }
 
-fn new_lineage() -> Result<String, StoreError> {
+pub(super) fn new_lineage() -> Result<String, StoreError> {
     let mut bytes = [0_u8; 8];
     getrandom::fill(&mut bytes).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(hex::encode(bytes))

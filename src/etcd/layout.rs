@@ -67,6 +67,13 @@ impl Layout {
         self.prefix.clone()
     }
 
+    /// Every key that decides, but for `meta` and `sealed`.
+    pub(super) fn contents(&self) -> Vec<String> {
+        ["f/", "r/", "a/"]
+            .map(|part| format!("{}{part}", self.prefix))
+            .to_vec()
+    }
+
     pub(super) fn meta(&self) -> String {
         format!("{}meta", self.prefix)
     }

@@ -186,7 +186,7 @@ impl EtcdStore {
         } else {
             &txn.otherwise
         };
-        let taken = state.known.read(&self.layout, reads, outcome);
+        let taken = state.known.read(&self.layout, reads, outcome, before);
         if let Err(reason) = taken {
             return Err(doubt(&mut state, &reason));
         }
@@ -211,6 +211,7 @@ impl EtcdStore {
     fn vouched(&self, known: &Known) -> Result<(), String> {
         if let (Some(pin), Some(lineage)) = (&self.pin, &known.lineage)
             && pin != lineage
+            && !self.witness.is_aside()
         {
             return Err(format!(
                 "the store in etcd has lineage {lineage}, and state.lineage pins {pin}"
@@ -297,7 +298,7 @@ fn is_another(cluster: Option<u64>, before: i64, outcome: &Outcome) -> Option<St
 fn doubt(state: &mut State, reason: &str) -> StoreError {
     let sentence = format!(
         "the watermark store in etcd is not believed: {reason}. Nothing is signed here until the right cluster is \
-         back and the proxy is restarted; docs/replicas.md says how to go on with this one"
+         back and the proxy is restarted, or this one is accepted with `signer-proxy watermark accept` (docs/replicas.md)"
     );
     tracing::error!(reason, "store refuses to sign");
     state.doubt = Some(sentence.clone());

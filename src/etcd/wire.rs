@@ -25,8 +25,12 @@ pub(super) enum Range {
 pub(super) struct Txn {
     /// Keys and the revisions at which they were last written; 0 for one that must not be there.
     pub(super) compare: Vec<(String, i64)>,
+    /// Keys that must be there with these very values: another store may have written other ones at the same revision.
+    pub(super) same: Vec<(String, Vec<u8>)>,
     pub(super) put: Vec<(String, Vec<u8>)>,
     pub(super) delete: Vec<String>,
+    /// Prefixes of which every key is deleted.
+    pub(super) clear: Vec<String>,
     /// Reads that come with the writes.
     pub(super) read: Vec<Range>,
     /// Reads where a comparison failed.
@@ -54,20 +58,30 @@ pub(super) struct Outcome {
 }
 
 impl Txn {
+    /// Comparisons, of which etcd takes so many.
+    pub(super) fn comparisons(&self) -> usize {
+        self.compare.len().saturating_add(self.same.len())
+    }
+
     /// The body of `POST /v3/kv/txn`.
     pub(super) fn body(&self) -> Value {
-        let compare: Vec<Value> = self
-            .compare
-            .iter()
-            .map(|(key, revision)| {
-                json!({
-                    "key": STANDARD.encode(key),
-                    "target": "MOD",
-                    "result": "EQUAL",
-                    "mod_revision": revision.to_string(),
-                })
+        let revisions = self.compare.iter().map(|(key, revision)| {
+            json!({
+                "key": STANDARD.encode(key),
+                "target": "MOD",
+                "result": "EQUAL",
+                "mod_revision": revision.to_string(),
             })
-            .collect();
+        });
+        let values = self.same.iter().map(|(key, value)| {
+            json!({
+                "key": STANDARD.encode(key),
+                "target": "VALUE",
+                "result": "EQUAL",
+                "value": STANDARD.encode(value),
+            })
+        });
+        let compare: Vec<Value> = revisions.chain(values).collect();
         let puts = self.put.iter().map(|(key, value)| {
             json!({"request_put": {"key": STANDARD.encode(key), "value": STANDARD.encode(value)}})
         });
@@ -75,8 +89,13 @@ impl Txn {
             .delete
             .iter()
             .map(|key| json!({"request_delete_range": {"key": STANDARD.encode(key)}}));
+        let clears = self.clear.iter().map(|prefix| {
+            let end = STANDARD.encode(after(prefix));
+            json!({"request_delete_range": {"key": STANDARD.encode(prefix), "range_end": end}})
+        });
         let success: Vec<Value> = puts
             .chain(deletes)
+            .chain(clears)
             .chain(self.read.iter().map(range))
             .collect();
         let failure: Vec<Value> = self.otherwise.iter().map(range).collect();
@@ -205,8 +224,10 @@ mod tests {
     fn a_transaction_has_this_form() {
         let txn = Txn {
             compare: vec![("/p/f".to_owned(), 7), ("/p/a".to_owned(), 0)],
+            same: vec![("/p/meta".to_owned(), vec![3])],
             put: vec![("/p/f".to_owned(), vec![1, 2])],
             delete: vec!["/p/r".to_owned()],
+            clear: vec!["/p/x/".to_owned()],
             read: vec![Range::Since("/p/".to_owned(), 6)],
             otherwise: vec![
                 Range::Key("/p/f".to_owned()),
@@ -220,10 +241,12 @@ mod tests {
                 "compare": [
                     {"key": encoded("/p/f"), "target": "MOD", "result": "EQUAL", "mod_revision": "7"},
                     {"key": encoded("/p/a"), "target": "MOD", "result": "EQUAL", "mod_revision": "0"},
+                    {"key": encoded("/p/meta"), "target": "VALUE", "result": "EQUAL", "value": "Aw=="},
                 ],
                 "success": [
                     {"request_put": {"key": encoded("/p/f"), "value": "AQI="}},
                     {"request_delete_range": {"key": encoded("/p/r")}},
+                    {"request_delete_range": {"key": encoded("/p/x/"), "range_end": encoded("/p/x0")}},
                     {"request_range": {"key": encoded("/p/"), "range_end": encoded("/p0"), "min_mod_revision": "7"}},
                 ],
                 "failure": [

@@ -3,16 +3,19 @@
 //!
 //! Written late and never waited for: what it lacks makes it no less true.
 
+mod text;
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
 
-use crate::guard::{Account, Stream};
-use crate::store::{encoding, write_durably};
-use crate::tezos::{Level, Position, Round};
+use crate::guard::{Account, AccountState, Book, Halt, Stream, StreamState};
+use crate::store::write_durably;
+use crate::tezos::{Level, Position};
+use crate::transfer::Document;
 
 use super::known::Known;
 
@@ -24,10 +27,12 @@ const FILE: &str = "etcd-witness.json";
 pub(super) struct Witness {
     file: PathBuf,
     seen: Mutex<Seen>,
+    /// What was seen before and is not held against anything: an operator takes it upon himself.
+    aside: Option<Seen>,
 }
 
 /// What was seen, at most.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
     cluster: Option<u64>,
     lineage: Option<String>,
@@ -35,27 +40,15 @@ struct Seen {
     floors: HashMap<Stream, Position>,
     /// Where keys end: a stop is only ever lowered.
     stops: HashMap<Account, Level>,
+    /// Halts that stood at the last look. Another replica may have resumed a key since, so that one is gone says nothing.
+    halts: HashMap<Account, Halt>,
     /// Whether the store was sealed: never ends.
     sealed: bool,
+    /// A name of this replica, drawn at the first use of the directory: signs of life are then as many as replicas, and
+    /// not as many as their restarts.
+    instance: String,
     /// Whether the file does not have it all.
     is_news: bool,
-}
-
-/// The file.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    format: u32,
-    cluster: Option<u64>,
-    lineage: Option<String>,
-    revision: i64,
-    /// Streams in hexadecimal, with level and round.
-    floors: Vec<(String, u32, u32)>,
-    /// Chain and key in hexadecimal, with level.
-    #[serde(default)]
-    stops: Vec<(String, u32)>,
-    #[serde(default)]
-    sealed: bool,
 }
 
 impl Witness {
@@ -72,18 +65,95 @@ impl Witness {
                 file.display()
             )
         };
-        let seen = match std::fs::read(&file) {
+        let mut seen = match std::fs::read(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::default(),
             Err(error) => return Err(unusable(error.to_string())),
-            Ok(bytes) => {
-                let text = serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
-                seen(text).ok_or_else(|| unusable("it has values that are none".to_owned()))?
-            }
+            Ok(bytes) => text::read(&bytes).map_err(unusable)?,
         };
+        if seen.instance.is_empty() {
+            let mut name = [0_u8; 8];
+            getrandom::fill(&mut name).map_err(|error| error.to_string())?;
+            seen.instance = hex::encode(name);
+            seen.is_news = true;
+        }
         Ok(Self {
             file,
             seen: Mutex::new(seen),
+            aside: None,
         })
+    }
+
+    /// The same, with nothing held against the store; see [`Self::earlier`].
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn load_aside(directory: &Path) -> Result<Self, String> {
+        let witness = Self::load(directory)?;
+        let seen = witness.lock().clone();
+        witness.expect_another();
+        Ok(Self {
+            aside: Some(seen),
+            ..witness
+        })
+    }
+
+    /// What was put aside, if anything was seen at all.
+    pub(super) fn earlier(&self, now: Timestamp) -> Option<Document> {
+        let seen = self.aside.as_ref()?;
+        let lineage = seen.lineage.as_ref()?;
+        let mut book = Book {
+            sealed: seen.sealed.then_some(now),
+            ..Book::default()
+        };
+        for (stream, floor) in &seen.floors {
+            let state = StreamState::with_floor(*floor, now);
+            book.streams.insert(*stream, state);
+        }
+        for (account, stop) in &seen.stops {
+            let state: &mut AccountState = book.accounts.entry(*account).or_default();
+            state.stop_at = Some(*stop);
+        }
+        for (account, halt) in &seen.halts {
+            let state = book.accounts.entry(*account).or_default();
+            state.halt = Some(halt.clone());
+        }
+        Some(Document::of_book(lineage, &book, now))
+    }
+
+    /// Keeps a copy of the file as it is, for whoever wants to know later; gives its name.
+    ///
+    /// # Errors
+    /// The failing call's error.
+    pub(super) fn keep_copy(&self, now: Timestamp) -> io::Result<Option<PathBuf>> {
+        let bytes = match std::fs::read(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let name = format!("{FILE}.replaced-{}", now.strftime("%Y%m%dT%H%M%S%.3fZ"));
+        let copy = self.file.with_file_name(name);
+        write_durably(&copy, &bytes)?;
+        Ok(Some(copy))
+    }
+
+    /// Believes whatever comes next.
+    pub(super) fn expect_another(&self) {
+        let mut seen = self.lock();
+        let instance = std::mem::take(&mut seen.instance);
+        *seen = Seen {
+            instance,
+            is_news: true,
+            ..Seen::default()
+        };
+    }
+
+    /// Whether what was seen is put aside.
+    pub(super) const fn is_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
+    /// The name of this replica.
+    pub(super) fn instance(&self) -> String {
+        self.lock().instance.clone()
     }
 
     /// Tells what was seen in an earlier life.
@@ -103,7 +173,8 @@ impl Witness {
             && before != now
         {
             return Err(format!(
-                "the store's lineage was {before} and is {now}: it is another store"
+                "the store's lineage was {before} and is {now}: it is another store, or was accepted or reset at another \
+                 replica"
             ));
         }
         if seen.lineage.is_some() && known.lineage.is_none() {
@@ -132,31 +203,7 @@ impl Witness {
             }
             seen.clone()
         };
-        let mut floors: Vec<_> = seen
-            .floors
-            .iter()
-            .map(|(stream, floor)| {
-                let stream = hex::encode(encoding::stream_key(stream));
-                (stream, floor.level.get(), floor.round.get())
-            })
-            .collect();
-        floors.sort();
-        let stops = seen.stops.iter().map(|(account, stop)| {
-            let account = hex::encode(encoding::account_key(account));
-            (account, stop.get())
-        });
-        let mut stops: Vec<_> = stops.collect();
-        stops.sort();
-        let text = Text {
-            format: 1,
-            cluster: seen.cluster,
-            lineage: seen.lineage,
-            revision: seen.revision,
-            floors,
-            stops,
-            sealed: seen.sealed,
-        };
-        let text = serde_json::to_vec(&text).map_err(io::Error::other)?;
+        let text = text::written(&seen)?;
         write_durably(&self.file, &text).inspect_err(|_| self.lock().is_news = true)
     }
 
@@ -167,6 +214,7 @@ impl Witness {
 
 impl Seen {
     /// Seals and stops, which nobody can take back: without them keys that have moved would be signed for here again.
+    /// And halts, which an acceptance makes again.
     fn take_in_ends(&mut self, known: &Known) -> Result<(), String> {
         let book = &known.book;
         if self.sealed && book.sealed.is_none() {
@@ -189,29 +237,12 @@ impl Seen {
                 self.is_news |= before != Some(stop);
             }
         }
+        let accounts = book.accounts.iter();
+        let halts: HashMap<_, _> = accounts
+            .filter_map(|(account, state)| Some((*account, state.halt.clone()?)))
+            .collect();
+        self.is_news |= self.halts != halts;
+        self.halts = halts;
         Ok(())
     }
-}
-
-fn seen(text: Text) -> Option<Seen> {
-    let mut floors = HashMap::new();
-    for (stream, level, round) in text.floors {
-        let stream = encoding::decode_stream(&hex::decode(stream).ok()?).ok()?;
-        let floor = Position::new(Level::new(level)?, Round::new(round)?);
-        floors.insert(stream, floor);
-    }
-    let mut stops = HashMap::new();
-    for (account, stop) in text.stops {
-        let account = encoding::decode_account_key(&hex::decode(account).ok()?).ok()?;
-        stops.insert(account, Level::new(stop)?);
-    }
-    (text.format == 1).then_some(Seen {
-        cluster: text.cluster,
-        lineage: text.lineage,
-        revision: text.revision,
-        floors,
-        stops,
-        sealed: text.sealed,
-        is_news: false,
-    })
 }

@@ -179,6 +179,59 @@ async fn a_proxy_that_is_told_to_end_without_a_quorum_ends() {
     all.proxies[0].stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_lost_everything_is_accepted_replica_by_replica_and_signs_above_what_was_signed()
+ {
+    let mut all = Replicas::start(1, 2).await;
+    let key = all.keys[0].clone();
+    let bytes = |level, fill| attestation(FLOOR + level).bytes(key.curve(), fill);
+    all.ask(0, &key, &bytes(5, 1)).await.signature();
+    for proxy in &mut all.proxies {
+        proxy.stop().await;
+    }
+    all.cluster.kill_all();
+    std::fs::remove_dir_all(&all.cluster.members[0].data).unwrap();
+    all.cluster.start_all();
+    all.cluster.ready().await;
+    for proxy in &mut all.proxies {
+        proxy.start_refusing().await;
+    }
+    for replica in [0, 1] {
+        let refused = all.ask(replica, &key, &bytes(5, 2)).await.refusal(500);
+        assert!(
+            refused.starts_with("[store] ") && refused.contains("watermark accept"),
+            "{refused}"
+        );
+    }
+    let level = (FLOOR + 4).to_string();
+    let mut lineage: Option<String> = None;
+    for proxy in &mut all.proxies {
+        proxy.stop().await;
+        let mut arguments = vec!["--level", &level];
+        if let Some(lineage) = &lineage {
+            arguments.extend(["--lineage", lineage]);
+        }
+        let accepted = proxy.command(&["watermark", "accept"], &arguments).await;
+        let told = accepted.ok().stdout;
+        let (_, rest) = told.split_once("lineage of the accepted store: ").unwrap();
+        let stands = rest.lines().next().unwrap().to_owned();
+        let before = lineage.replace(stands);
+        assert!(
+            before.is_none() || before == lineage,
+            "{before:?}, {lineage:?}"
+        );
+        proxy.start().await;
+        proxy.until_signers(&["home-a", "home-b"], "up").await;
+    }
+    for replica in [0, 1] {
+        // What was signed lies above the level, and the witness knows it.
+        all.ask(replica, &key, &bytes(5, 2)).await.refusal(409);
+    }
+    all.ask(0, &key, &bytes(6, 1)).await.signature();
+    all.ask(1, &key, &bytes(6, 2)).await.refusal(409);
+    all.assert_no_conflict();
+}
+
 /// What each slot was given, over all replicas.
 type Released = HashMap<(String, Slot), (u8, Signature)>;
 

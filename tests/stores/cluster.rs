@@ -196,6 +196,32 @@ pub(crate) fn open(
     state: &Path,
     lineage: Option<String>,
 ) -> Result<Arc<EtcdStore>, String> {
+    open_by(EtcdStore::new, endpoints, prefix, state, lineage)
+}
+
+/// The same for an operator who takes upon himself what is found.
+pub(crate) fn open_doubted(
+    endpoints: &[u16],
+    prefix: &str,
+    state: &Path,
+    lineage: Option<String>,
+) -> Result<Arc<EtcdStore>, String> {
+    open_by(
+        EtcdStore::doubting_nothing,
+        endpoints,
+        prefix,
+        state,
+        lineage,
+    )
+}
+
+fn open_by(
+    by: impl FnOnce(Terms<'_>, &Tasks) -> Result<EtcdStore, String>,
+    endpoints: &[u16],
+    prefix: &str,
+    state: &Path,
+    lineage: Option<String>,
+) -> Result<Arc<EtcdStore>, String> {
     let url = |port: &u16| SignerUrl::Http {
         host: "127.0.0.1".to_owned(),
         port: *port,
@@ -212,8 +238,7 @@ pub(crate) fn open(
         settings: &settings,
         lineage,
         lock: DirectoryLock::acquire(state).unwrap(),
-        instance: format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
         patience: Duration::from_secs(1),
     };
-    EtcdStore::new(terms, &Tasks::new()).map(Arc::new)
+    by(terms, &Tasks::new()).map(Arc::new)
 }

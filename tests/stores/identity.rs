@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use signer_proxy::guard::{Change, Condition, StoreError, WatermarkStore as _};
+use signer_proxy::guard::{Answer, Change, Condition, StoreError, WatermarkStore as _};
 use signer_proxy::tezos::Level;
 
 use super::cluster::{Cluster, Replica, open};
 use super::values::{ask, floors, now, record};
 
-const PREFIX: &str = "/identity";
+pub(crate) const PREFIX: &str = "/identity";
 
-async fn used(cluster: &Cluster) -> Replica {
+pub(crate) async fn used(cluster: &Cluster) -> Replica {
     let replica = cluster.replica(PREFIX);
     replica.store.raise(floors(100), now()).await.unwrap();
     for level in 101..=103 {
@@ -20,7 +20,7 @@ async fn used(cluster: &Cluster) -> Replica {
     replica
 }
 
-async fn sign(replica: &Replica, level: u32) {
+pub(crate) async fn sign(replica: &Replica, level: u32) {
     let claimed = replica.store.claim(ask(level, 1), now()).await.unwrap();
     drop(claimed);
     replica
@@ -31,7 +31,7 @@ async fn sign(replica: &Replica, level: u32) {
 }
 
 /// It refuses, for the reason that is given.
-async fn assert_doubted(replica: &Replica, why: &str) {
+pub(crate) async fn assert_doubted(replica: &Replica, why: &str) {
     let refused = replica.store.claim(ask(200, 1), now()).await;
     let Err(StoreError::Unavailable(words)) = refused else {
         panic!("{refused:?}")
@@ -43,7 +43,7 @@ async fn assert_doubted(replica: &Replica, why: &str) {
 }
 
 /// Copies the data of the only member while it does not run.
-async fn back_up(cluster: &mut Cluster) -> PathBuf {
+pub(crate) async fn back_up(cluster: &mut Cluster) -> PathBuf {
     let backup = cluster.folder.path().join("backup");
     cluster.kill_all();
     copy(&cluster.members[0].data, &backup);
@@ -53,7 +53,7 @@ async fn back_up(cluster: &mut Cluster) -> PathBuf {
 }
 
 /// Puts that copy in place of the data. Then others write until no revision shows it any more.
-async fn put_back(cluster: &mut Cluster, backup: &Path) {
+pub(crate) async fn put_back(cluster: &mut Cluster, backup: &Path) {
     cluster.kill_all();
     let data = &cluster.members[0].data;
     std::fs::remove_dir_all(data).unwrap();
@@ -67,6 +67,14 @@ async fn put_back(cluster: &mut Cluster, backup: &Path) {
     }
 }
 
+/// Takes the data of the only member away and starts it again with nothing.
+pub(crate) async fn wipe(cluster: &mut Cluster) {
+    cluster.kill_all();
+    std::fs::remove_dir_all(&cluster.members[0].data).unwrap();
+    cluster.start_all();
+    cluster.ready().await;
+}
+
 fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(status.unwrap().success());
@@ -77,10 +85,7 @@ async fn a_cluster_that_was_wiped_and_has_the_same_id_is_found_out() {
     let mut cluster = Cluster::start(1).await;
     let (one, two) = (used(&cluster).await, cluster.replica(PREFIX));
     two.store.connect().await.unwrap();
-    cluster.kill_all();
-    std::fs::remove_dir_all(&cluster.members[0].data).unwrap();
-    cluster.start_all();
-    cluster.ready().await;
+    wipe(&mut cluster).await;
     // One that ran on, and one that was started anew.
     assert_doubted(&one, "restored from a backup, or wiped").await;
     let two = two.restarted(&cluster.endpoints(), PREFIX);
@@ -100,6 +105,47 @@ async fn a_cluster_that_was_wiped_and_has_the_same_id_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_wiped_and_went_the_same_way_is_found_out_by_its_lineage() {
+    let mut cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    wipe(&mut cluster).await;
+    // The same steps, so that all is at the same revision as before; then others write on.
+    let fresh = used(&cluster).await;
+    assert_ne!(fresh.store.report().lineage, one.store.report().lineage);
+    let noise = cluster.replica("/noise");
+    noise.store.raise(floors(1), now()).await.unwrap();
+    for level in 2..=40 {
+        sign(&noise, level).await;
+    }
+    assert_doubted(&one, "it is another store").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_is_not_recorded_in_another_store_that_went_the_same_way() {
+    let mut cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    let claimed = one.store.claim(ask(104, 1), now()).await.unwrap();
+    assert_eq!(claimed, Answer::Permit);
+    wipe(&mut cluster).await;
+    let fresh = used(&cluster).await;
+    let claimed = fresh.store.claim(ask(104, 2), now()).await.unwrap();
+    assert_eq!(claimed, Answer::Permit);
+    let noise = cluster.replica("/noise");
+    noise.store.raise(floors(1), now()).await.unwrap();
+    for level in 2..=40 {
+        sign(&noise, level).await;
+    }
+    let recorded = one.store.record(ask(104, 1), record(1)).await;
+    let refused = recorded.unwrap_err().to_string();
+    assert!(refused.contains("it is another store"), "{refused}");
+    // What stands there is what was claimed there.
+    assert_eq!(
+        fresh.store.record(ask(104, 2), record(2)).await,
+        Ok(record(2))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_caught_up() {
     let mut cluster = Cluster::start(1).await;
     let one = used(&cluster).await;
@@ -110,6 +156,18 @@ async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_
     put_back(&mut cluster, &backup).await;
     let one = one.restarted(&cluster.endpoints(), PREFIX);
     assert_doubted(&one, "watermark of tz1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_went_back_and_caught_up_is_found_out_by_a_replica_that_ran_on() {
+    let mut cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    let backup = back_up(&mut cluster).await;
+    for level in 104..=106 {
+        sign(&one, level).await;
+    }
+    put_back(&mut cluster, &backup).await;
+    assert_doubted(&one, "the store went back").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::app::open_doubted_etcd;
 use crate::cli::{Failure, Outcome, code, load, print};
 use crate::config::Loaded;
 use crate::decision_log::{Entry, Event};
 use crate::guard::Account;
-use crate::settings::{Chain, Settings};
-use crate::store::EmbeddedStore;
+use crate::settings::{Chain, Settings, Store};
+use crate::store::{Accepted, EmbeddedStore};
+use crate::task::Tasks;
 use crate::tezos::{ChainId, Level};
 
 use super::floor::{Beside, Floor, below_sentence, beside_head, floor_of};
@@ -31,20 +33,50 @@ pub(in crate::cli) struct Accept {
     /// Accept a level below the head of the [node]: this is how keys get slashed.
     #[arg(long)]
     below_head: bool,
+    /// Of a store in etcd that was accepted at another replica: the lineage that was printed there. Without it the store
+    /// gets a new one, so that every replica stops until it is accepted there too.
+    #[arg(long, value_name = "LINEAGE")]
+    lineage: Option<String>,
 }
 
 pub(super) async fn accept(accept: Accept) -> Outcome {
     let Loaded { settings, .. } = load(&accept.config)?;
-    run::needs_embedded(&settings, "accept")?;
     let chosen = chain(&settings, accept.chain)?;
     let lock = run::lock(&settings)?;
     let level = floor_of(accept.floor, &chosen).await?;
     if !accept.below_head {
         check_head(&settings, &chosen, level).await?;
     }
-    let trust = run::trust(&settings);
-    let accepted = EmbeddedStore::accept(&lock, &trust, chosen.id, level, crate::time::now())
-        .map_err(|reason| Failure::new(code::PROBLEM, reason))?;
+    let now = crate::time::now();
+    let accepted = match &settings.store {
+        Store::Embedded if accept.lineage.is_some() => Err(
+            "--lineage is for a store in etcd that was accepted at another replica; an embedded store keeps its own"
+                .to_owned(),
+        ),
+        Store::Embedded => {
+            let trust = run::trust(&settings);
+            EmbeddedStore::accept(&lock, &trust, chosen.id, level, now)
+        }
+        Store::Etcd(etcd) => {
+            let tasks = Tasks::new();
+            let store = open_doubted_etcd(&settings, etcd, lock, &tasks)
+                .map_err(|reason| Failure::new(code::CONFIG, reason))?;
+            let adopted = accept.lineage.as_deref();
+            let accepted = store.accept((chosen.id, level), adopted, now).await;
+            if accepted.is_ok()
+                && let Some(copy) = store.replace_witness(now)?
+            {
+                print(&format!("the witness before is kept as {}\n", copy.display()))?;
+            }
+            accepted
+        }
+    };
+    let accepted = accepted.map_err(|reason| Failure::new(code::PROBLEM, reason))?;
+    tell(&settings, &chosen, level, &accepted)
+}
+
+/// Notes it in the decision log and says what follows.
+fn tell(settings: &Settings, chosen: &Chain, level: Level, accepted: &Accepted) -> Outcome {
     let reason = format!("lineage {}", accepted.lineage);
     let raised = accepted.accounts.iter().map(|account| {
         let entry = Entry::of_account(*account, Event::Accepted, Some(level));
@@ -70,7 +102,15 @@ pub(super) async fn accept(accept: Accept) -> Outcome {
     print(&format!(
         "lineage of the accepted store: {}\n",
         accepted.lineage
-    ))
+    ))?;
+    match settings.store {
+        Store::Embedded => Ok(()),
+        Store::Etcd(_) => print(&format!(
+            "every other replica: `signer-proxy watermark accept --lineage {} --level {level}`, and state.lineage, where it \
+             is pinned\n",
+            accepted.lineage
+        )),
+    }
 }
 
 /// Refuses a level below the head of the configured node. A node that cannot be asked does not keep a lost store

@@ -2,6 +2,8 @@
 //!
 //! Each check stands between an operator in a hurry and a key that signs a level twice, so each has its sentence.
 
+mod shared;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,10 +12,8 @@ use crate::cli::{Failure, Outcome, code, load, print};
 use crate::config::Loaded;
 use crate::decision_log::{Entry, Event};
 use crate::guard::{Account, Book, WatermarkStore as _};
-use crate::settings::{Chain, Settings};
-use crate::store::{
-    DirectoryLock, EmbeddedStore, Found, Replaced, Unusable, read_witness, write_durably,
-};
+use crate::settings::{Chain, Settings, Store};
+use crate::store::{EmbeddedStore, Found, Replaced, Unusable, read_witness, write_durably};
 use crate::tezos::{ChainId, Level, PublicKeyHash};
 use crate::transfer::{Document, begin_anew};
 
@@ -50,7 +50,9 @@ pub(in crate::cli) struct Reset {
 
 pub(super) async fn reset(reset: Reset) -> Outcome {
     let Loaded { settings, .. } = load(&reset.config)?;
-    run::needs_embedded(&settings, "reset")?;
+    if let Store::Etcd(etcd) = &settings.store {
+        return shared::reset(&settings, etcd, reset).await;
+    }
     let chain = chain(&settings, reset.chain)?;
     let lock = run::lock(&settings)?;
     let found = EmbeddedStore::inspect(&lock).map_err(|error| Failure::new(code::IO, error))?;
@@ -79,28 +81,19 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
     }
     let now = crate::time::now();
     if let Some(lineage) = &lineage {
-        let saved = save(&lock, lineage, &book)?;
+        let saved = save(lock.directory(), lineage, &book)?;
         print(&format!("what it held was saved as {}\n", saved.display()))?;
     }
     let anew = begin_anew(&book, &accounts, level, now);
     let trust = run::trust(&settings);
     let replaced = EmbeddedStore::replace(&lock, &trust, &anew, now)
         .map_err(|error| Failure::new(code::IO, error))?;
-    tracing::warn!(
-        was = lineage.as_deref().unwrap_or(UNREADABLE),
-        is = replaced.lineage,
-        level = level.get(),
-        "store replaced by the operator"
+    note(
+        &settings,
+        (lineage.as_deref(), &replaced.lineage),
+        &accounts,
+        level,
     );
-    let reason = format!(
-        "the store was replaced: lineage was {}, is {}",
-        lineage.as_deref().unwrap_or(UNREADABLE),
-        replaced.lineage
-    );
-    let changes = accounts
-        .iter()
-        .map(|account| Entry::of_account(*account, Event::Reset, Some(level)).because(&reason));
-    run::note(&settings.state.directory, changes.collect());
     tell(&accounts, level, &replaced)?;
     // The first opening writes the first witness, and says what still keeps the store from signing.
     let report = EmbeddedStore::open_trusting(lock, trust, |_| {}).report();
@@ -209,12 +202,10 @@ async fn check_head(settings: &Settings, chain: &Chain, level: Level) -> Result<
 }
 
 /// Writes what the store holds as a document beside it.
-fn save(lock: &DirectoryLock, lineage: &str, book: &Book) -> Result<PathBuf, Failure> {
+fn save(directory: &Path, lineage: &str, book: &Book) -> Result<PathBuf, Failure> {
     let now = crate::time::now();
     let time = now.strftime("%Y%m%dT%H%M%S%.3fZ");
-    let file = lock
-        .directory()
-        .join(format!("watermarks-before-reset-{time}.json"));
+    let file = directory.join(format!("watermarks-before-reset-{time}.json"));
     let text = Document::of_book(lineage, book, now).to_text();
     write_durably(&file, text.as_bytes()).map_err(|error| {
         let file = file.display();
@@ -224,6 +215,22 @@ fn save(lock: &DirectoryLock, lineage: &str, book: &Book) -> Result<PathBuf, Fai
         )
     })?;
     Ok(file)
+}
+
+/// Notes it in the log and in the decision log.
+fn note(settings: &Settings, (was, is): (Option<&str>, &str), accounts: &[Account], level: Level) {
+    let was = was.unwrap_or(UNREADABLE);
+    tracing::warn!(
+        was,
+        is,
+        level = level.get(),
+        "store replaced by the operator"
+    );
+    let reason = format!("the store was replaced: lineage was {was}, is {is}");
+    let changes = accounts
+        .iter()
+        .map(|account| Entry::of_account(*account, Event::Reset, Some(level)).because(&reason));
+    run::note(&settings.state.directory, changes.collect());
 }
 
 fn tell(accounts: &[Account], level: Level, replaced: &Replaced) -> Outcome {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::open_etcd;
+use crate::app::{open_doubted_etcd, open_etcd};
 use crate::cli::{Failure, code, complain};
 use crate::control::{self, AskError, Command, Reply};
 use crate::decision_log::{self, Entry, NotedStore};
 use crate::etcd::EtcdStore;
 use crate::guard::{Account, WatermarkStore};
-use crate::settings::{Settings, Store};
+use crate::settings::{EtcdSettings, Settings, Store};
 use crate::store::{DirectoryLock, EmbeddedStore, LockError, Trust};
 use crate::task::Tasks;
 
@@ -42,20 +42,35 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Rep
             };
             execute_on(settings, command, Arc::new(store)).await
         }
-        Store::Etcd(etcd) => {
-            let tasks = Tasks::new();
-            let store = open_etcd(settings, etcd, lock, &tasks)
-                .map_err(|reason| Failure::new(code::CONFIG, reason))?;
-            let store = Arc::new(store);
-            store
-                .connect()
-                .await
-                .map_err(|error| Failure::new(code::IO, error))?;
-            let reply = execute_on(settings, command, Arc::<EtcdStore>::clone(&store) as _).await;
-            store.write_witness()?;
-            reply
-        }
+        Store::Etcd(etcd) => execute_on_etcd(settings, etcd, command, lock).await,
     }
+}
+
+async fn execute_on_etcd(
+    settings: &Settings,
+    etcd: &EtcdSettings,
+    command: Command,
+    lock: DirectoryLock,
+) -> Result<Reply, Failure> {
+    let tasks = Tasks::new();
+    let unusable = |reason: String| Failure::new(code::CONFIG, reason);
+    let store = Arc::new(open_etcd(settings, etcd, lock, &tasks).map_err(unusable)?);
+    let failed = |error| Failure::new(code::IO, error);
+    let Err(error) = store.connect().await else {
+        let reply = execute_on(settings, command, Arc::<EtcdStore>::clone(&store) as _).await;
+        store.write_witness()?;
+        return reply;
+    };
+    if !matches!(command, Command::WatermarkShow) {
+        return Err(failed(error));
+    }
+    // Whoever is to accept or reset it needs to see it.
+    complain(&format!("warning: {error}"))?;
+    drop(store);
+    let lock = self::lock(settings)?;
+    let store = open_doubted_etcd(settings, etcd, lock, &tasks).map_err(unusable)?;
+    store.connect().await.map_err(failed)?;
+    execute_on(settings, command, Arc::new(store)).await
 }
 
 /// Does it on a store, which holds the lock of the directory.
@@ -110,19 +125,6 @@ pub(super) fn lock(settings: &Settings) -> Result<DirectoryLock, Failure> {
         };
         Failure::new(code, error)
     })
-}
-
-/// Refuses what only a store in the state directory needs.
-pub(super) fn needs_embedded(settings: &Settings, what: &str) -> Result<(), Failure> {
-    match settings.store {
-        Store::Embedded => Ok(()),
-        Store::Etcd(_) => Err(Failure::new(
-            code::PROBLEM,
-            format!(
-                "`watermark {what}` is for an embedded store; docs/replicas.md says what to do with one in etcd"
-            ),
-        )),
-    }
 }
 
 /// What has to vouch for the store.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::guard::{Account, Book, Change, Halt, Raise, Stream, Touched};
-use crate::tezos::{ChainId, ConsensusKind, Level, Position};
-use crate::transfer::Document;
+use crate::guard::{Account, Book, Touched};
+use crate::tezos::{ChainId, Level};
+use crate::transfer::{Document, acceptance};
 
 use super::super::ailment::Ailment;
 use super::super::contents::Contents;
@@ -243,55 +243,12 @@ impl EmbeddedStore {
 fn raise_all(
     loaded: &mut Loaded,
     witness: Option<&Document>,
-    (chain, level): (ChainId, Level),
+    vouched: (ChainId, Level),
     now: Timestamp,
 ) -> Result<Vec<Account>, String> {
     let Contents { book, commits } = &mut loaded.contents;
     let mut touched = Touched::default();
-    let mut changes: Vec<Change> = Vec::new();
-    changes.extend(book.streams.iter().map(|(stream, state)| {
-        let (stream, floor) = (*stream, state.floor);
-        Change::Raise(Raise { stream, floor })
-    }));
-    let mut accounts: Vec<Account> = book.streams.keys().map(|stream| (*stream).into()).collect();
-    for known in witness.iter().flat_map(|witness| &witness.accounts) {
-        let account = Account {
-            chain: known.chain,
-            key: known.key,
-        };
-        accounts.push(account);
-        let Account { chain, key } = account;
-        changes.extend(known.watermarks.iter().map(|mark| {
-            let kind = mark.kind;
-            let floor = mark.position;
-            let stream = Stream { chain, key, kind };
-            Change::Raise(Raise { stream, floor })
-        }));
-        if let Some(level) = known.stop_at {
-            changes.push(Change::StopAt { account, level });
-        }
-        if let Some(halted) = &known.halted {
-            let halt = Halt::new(halted.at, halted.reason.clone());
-            changes.push(Change::Halt { account, halt });
-        }
-    }
-    accounts.sort();
-    accounts.dedup();
-    let floor = Position::end_of_level(level);
-    for account in &accounts {
-        if account.chain == chain {
-            changes.extend(ConsensusKind::ALL.map(|kind| {
-                let Account { chain, key } = *account;
-                let stream = Stream { chain, key, kind };
-                Change::Raise(Raise { stream, floor })
-            }));
-        } else {
-            changes.push(Change::Halt {
-                account: *account,
-                halt: Halt::new(now, of_another_chain(*account, chain)),
-            });
-        }
-    }
+    let (changes, accounts) = acceptance(book, witness, vouched, now);
     for change in changes {
         Book::amend(book, change, now, &mut touched);
     }
@@ -300,34 +257,4 @@ fn raise_all(
     tables::commit(&loaded.database, book, &touched, next).map_err(|error| error.to_string())?;
     *commits = next;
     Ok(accounts)
-}
-
-/// Why a key is halted by an acceptance that was about `chain`.
-fn of_another_chain(Account { chain: own, key }: Account, chain: ChainId) -> String {
-    format!(
-        "the watermark store was accepted with a level of chain {chain}, which says nothing of {own}; if this store \
-         is the right one there too, resume it with `signer-proxy watermark resume --config FILE --key {key} \
-         --chain {own} --level LEVEL`, above everything ever signed"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::fixture::stream;
-    use crate::tezos::ConsensusKind;
-
-    use super::*;
-
-    #[test]
-    fn the_reason_of_a_halt_names_both_chains_and_the_command() {
-        let account = Account::from(stream(ConsensusKind::Block));
-        let other = ChainId::from_bytes([1, 2, 3, 4]);
-        let words = of_another_chain(account, other);
-        assert!(
-            words.contains(&format!("a level of chain {other}")),
-            "{words}"
-        );
-        let command = format!("--key {} --chain {} --level", account.key, account.chain);
-        assert!(words.contains(&command), "{words}");
-    }
 }

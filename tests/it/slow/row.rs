@@ -40,6 +40,9 @@ pub(crate) struct Size {
     pub(crate) period: Duration,
     /// What the crowd may add to the 99th percentile; a tenth is always allowed.
     pub(crate) most_added: Duration,
+    /// What it may add to that beside the same crowd at another proxy, on the same machine; likewise. Without it there is
+    /// no such proxy.
+    pub(crate) most_added_here: Option<Duration>,
 }
 
 impl Size {
@@ -49,6 +52,7 @@ impl Size {
         each: 25,
         period: Duration::from_millis(120),
         most_added: Duration::from_millis(10),
+        most_added_here: Some(Duration::from_millis(1)),
     };
 
     /// Enough to see somebody locked out. Beside other tests a latency says little.
@@ -57,6 +61,7 @@ impl Size {
         each: 10,
         period: Duration::from_millis(50),
         most_added: Duration::from_secs(1),
+        most_added_here: None,
     };
 }
 
@@ -110,6 +115,8 @@ pub(crate) struct Row {
     case: Case,
     opened: usize,
     without: Seen,
+    /// With the crowd at another proxy: what it costs the machine and not what it does to this proxy.
+    elsewhere: Seen,
     with: Seen,
     before: Footprint,
     during: Footprint,
@@ -120,7 +127,11 @@ impl Row {
     /// Measures with a proxy of its own.
     pub(crate) async fn measure(case: Case, size: Size) -> Self {
         let target = Target::start().await;
-        let (mut without, mut with) = (Seen::default(), Seen::default());
+        let mut decoy = None;
+        if size.most_added_here.is_some() {
+            decoy = Some(Target::start().await);
+        }
+        let mut row = Self::new(case, target.footprint());
         let mut floor = FLOOR;
         let mut slice = async || {
             let door = (case.through, case.neighbour);
@@ -131,53 +142,85 @@ impl Row {
         };
         // What is made once is made before anything is compared.
         slice().await;
-        let before = target.footprint();
+        row.before = target.footprint();
         target.forget_peak();
-        let (mut opened, mut files) = (0, 0);
-        let there = before.files + case.held() * 9 / 10;
+        let mut files = 0;
         for _ in 0..size.slices {
-            without.add(slice().await);
-            let by = (case.manner, case.by);
-            let crowd = Crowd::gather(by, case.crowd, &target, case.through);
-            crowd.until_all().await;
-            let what = format!("{there} open files for {case:?}");
-            target.until_files(&what, |files| files >= there).await;
+            row.without.add(slice().await);
+            if let Some(decoy) = &decoy {
+                let crowd = Self::gather(case, decoy).await;
+                row.elsewhere.add(slice().await);
+                Self::disperse(case, crowd, decoy).await;
+            }
+            let crowd = Self::gather(case, &target).await;
             files = files.max(target.footprint().files);
-            with.add(slice().await);
+            row.with.add(slice().await);
             files = files.max(target.footprint().files);
-            opened += crowd.disperse(case.by).await;
-            let gone = before.files + SPARE;
-            target
-                .until_files("the crowd to be forgotten", |files| files <= gone)
-                .await;
+            row.opened += Self::disperse(case, crowd, &target).await;
         }
-        let after = target.footprint();
-        let row = Self {
-            case,
-            opened,
-            without,
-            with,
-            before,
-            during: Footprint { files, ..after },
-            after,
-        };
-        target.assert_clean(row.without.asked + row.with.asked - row.lost());
+        row.after = target.footprint();
+        row.during = Footprint { files, ..row.after };
+        let asked = [&row.without, &row.elsewhere, &row.with].map(|seen| seen.asked);
+        target.assert_clean(asked.into_iter().sum::<usize>() - row.lost());
         row
     }
 
+    fn new(case: Case, footprint: Footprint) -> Self {
+        Self {
+            case,
+            opened: 0,
+            without: Seen::default(),
+            elsewhere: Seen::default(),
+            with: Seen::default(),
+            before: footprint,
+            during: footprint,
+            after: footprint,
+        }
+    }
+
+    /// The whole crowd, once it is at `target`.
+    async fn gather(case: Case, target: &Target) -> Crowd {
+        let there = target.idle_files() + case.held() * 9 / 10;
+        let crowd = Crowd::gather((case.manner, case.by), case.crowd, target, case.through);
+        crowd.until_all().await;
+        let what = format!("{there} open files for {case:?}");
+        target.until_files(&what, |files| files >= there).await;
+        crowd
+    }
+
+    /// Sends it away and waits until it is forgotten; tells how many connections it has opened.
+    async fn disperse(case: Case, crowd: Crowd, target: &Target) -> usize {
+        let opened = crowd.disperse(case.by).await;
+        let gone = target.idle_files() + SPARE;
+        target
+            .until_files("the crowd to be forgotten", |files| files <= gone)
+            .await;
+        opened
+    }
+
     fn lost(&self) -> usize {
-        self.without.lost.len() + self.with.lost.len()
+        let all = [&self.without, &self.elsewhere, &self.with];
+        all.iter().map(|seen| seen.lost.len()).sum()
     }
 
     /// Promises that were not kept.
     pub(crate) fn broken(&self, size: Size) -> Vec<String> {
         let mut broken = Vec::new();
-        for what in self.without.lost.iter().chain(&self.with.lost).take(5) {
+        let lost = [&self.without, &self.elsewhere, &self.with].map(|seen| &seen.lost);
+        for what in lost.into_iter().flatten().take(5) {
             broken.push(format!("a signature is lost: {what}"));
         }
         let (usual, beside) = (self.without.p99(), self.with.p99());
         if beside > usual + size.most_added.max(usual / 10) {
             broken.push(format!("99 of 100 within {beside:?}, else {usual:?}"));
+        }
+        if let Some(most) = size.most_added_here {
+            let usual = self.elsewhere.p99();
+            if beside > usual + most.max(usual / 10) {
+                broken.push(format!(
+                    "99 of 100 within {beside:?}, with the crowd elsewhere {usual:?}"
+                ));
+            }
         }
         let grown = self.during.peak.saturating_sub(self.before.resident);
         if grown > MOST_MEMORY {
@@ -192,7 +235,7 @@ impl Row {
     /// The line above the table's body.
     pub(crate) const HEAD: &str = "\
 | held up by | through | baker at | connections | files before, with, after | MiB before, most, after | signatures \
-| lost | CPU without, with | median without, with | p99 without, with |
+| lost | CPU without, elsewhere, with | median without, elsewhere, with | p99 without, elsewhere, with |
 |---|---|---|---|---|---|---|---|---|---|---|";
 }
 
@@ -235,9 +278,15 @@ impl fmt::Display for Row {
         let asked = |seen: &Seen| f64::from(u32::try_from(seen.asked).unwrap());
         let ms_each =
             |seen: &Seen| f64::from(u32::try_from(seen.ticks).unwrap()) * 10.0 / asked(seen);
+        let all = [&self.without, &self.elsewhere, &self.with];
+        let each = |figure: &dyn Fn(&Seen) -> f64| {
+            let asked = all.iter().filter(|seen| seen.asked > 0);
+            let figures: Vec<_> = asked.map(|seen| format!("{:.1}", figure(seen))).collect();
+            figures.join(", ")
+        };
         write!(
             f,
-            "| {}, {crowd} of {by} | {through} | {at} | {} | {}, {}, {} | {}, {}, {} | {} | {} | {:.1}, {:.1} | {:.1}, {:.1} | {:.1}, {:.1} |",
+            "| {}, {crowd} of {by} | {through} | {at} | {} | {}, {}, {} | {}, {}, {} | {} | {} | {} | {} | {} |",
             manner.words().1,
             self.opened,
             self.before.files,
@@ -246,14 +295,11 @@ impl fmt::Display for Row {
             mib(self.before.resident),
             mib(self.during.peak),
             mib(self.after.resident),
-            self.without.asked + self.with.asked,
+            all.map(|seen| seen.asked).iter().sum::<usize>(),
             self.lost(),
-            ms_each(&self.without),
-            ms_each(&self.with),
-            ms(self.without.median()),
-            ms(self.with.median()),
-            ms(self.without.p99()),
-            ms(self.with.p99()),
+            each(&|seen| ms_each(seen)),
+            each(&|seen| ms(seen.median())),
+            each(&|seen| ms(seen.p99())),
         )
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Target {
     proxy: Proxy,
     signer: Signer,
     tcp: String,
+    /// Open files while nobody asks.
+    idle: usize,
     // Last, so that it outlives what writes into it.
     scene: Scene,
 }
@@ -78,12 +80,19 @@ impl Target {
         proxy.init(signer.keys(), FLOOR).await;
         proxy.start_with_few_files().await;
         proxy.until_signers(&["home-a"], "up").await;
-        Self {
+        let mut target = Self {
             proxy,
             signer,
             tcp,
+            idle: 0,
             scene,
-        }
+        };
+        target.idle = target.footprint().files;
+        target
+    }
+
+    pub(crate) const fn idle_files(&self) -> usize {
+        self.idle
     }
 
     pub(crate) fn address(&self, through: Through) -> String {

@@ -1,0 +1,151 @@
+//! The file of the witness.
+
+use std::collections::HashMap;
+use std::io;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::guard::Halt;
+use crate::store::encoding;
+use crate::tezos::{Level, Position, Round};
+
+use super::Seen;
+
+/// The version of the form.
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    format: u32,
+    cluster: Option<u64>,
+    lineage: Option<String>,
+    revision: i64,
+    /// Streams in hexadecimal, with level and round.
+    floors: Vec<(String, u32, u32)>,
+    /// Chain and key in hexadecimal, with level.
+    #[serde(default)]
+    stops: Vec<(String, u32)>,
+    /// Chain and key in hexadecimal, with milliseconds since 1970 and the reason.
+    #[serde(default)]
+    halts: Vec<(String, i64, String)>,
+    #[serde(default)]
+    sealed: bool,
+    #[serde(default)]
+    instance: String,
+}
+
+/// The bytes of the file. The same contents give the same bytes.
+pub(super) fn written(seen: &Seen) -> io::Result<Vec<u8>> {
+    let floors = seen.floors.iter().map(|(stream, floor)| {
+        let stream = hex::encode(encoding::stream_key(stream));
+        (stream, floor.level.get(), floor.round.get())
+    });
+    let mut floors: Vec<_> = floors.collect();
+    floors.sort();
+    let stops = seen.stops.iter().map(|(account, stop)| {
+        let account = hex::encode(encoding::account_key(account));
+        (account, stop.get())
+    });
+    let mut stops: Vec<_> = stops.collect();
+    stops.sort();
+    let halts = seen.halts.iter().map(|(account, halt)| {
+        let account = hex::encode(encoding::account_key(account));
+        (account, halt.at.as_millisecond(), halt.reason.clone())
+    });
+    let mut halts: Vec<_> = halts.collect();
+    halts.sort();
+    let text = Text {
+        format: FORMAT,
+        cluster: seen.cluster,
+        lineage: seen.lineage.clone(),
+        revision: seen.revision,
+        floors,
+        stops,
+        halts,
+        sealed: seen.sealed,
+        instance: seen.instance.clone(),
+    };
+    serde_json::to_vec(&text).map_err(io::Error::other)
+}
+
+/// What a file says.
+///
+/// # Errors
+/// In words: it is of another form, or has values that are none.
+pub(super) fn read(bytes: &[u8]) -> Result<Seen, String> {
+    let text: Text = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    seen(text).ok_or_else(|| "it has values that are none".to_owned())
+}
+
+fn seen(text: Text) -> Option<Seen> {
+    let mut floors = HashMap::new();
+    for (stream, level, round) in text.floors {
+        let stream = encoding::decode_stream(&hex::decode(stream).ok()?).ok()?;
+        let floor = Position::new(Level::new(level)?, Round::new(round)?);
+        floors.insert(stream, floor);
+    }
+    let account = |text: String| encoding::decode_account_key(&hex::decode(text).ok()?).ok();
+    let mut stops = HashMap::new();
+    for (key, stop) in text.stops {
+        stops.insert(account(key)?, Level::new(stop)?);
+    }
+    let mut halts = HashMap::new();
+    for (key, at, reason) in text.halts {
+        let at = Timestamp::from_millisecond(at).ok()?;
+        halts.insert(account(key)?, Halt::new(at, reason));
+    }
+    (text.format == FORMAT).then_some(Seen {
+        cluster: text.cluster,
+        lineage: text.lineage,
+        revision: text.revision,
+        floors,
+        stops,
+        halts,
+        sealed: text.sealed,
+        instance: text.instance,
+        is_news: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::{at, second, stream};
+    use crate::guard::Account;
+    use crate::tezos::ConsensusKind;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_was_seen_is_read_as_it_was_written() {
+        let stream = stream(ConsensusKind::Block);
+        let account = Account::from(stream);
+        let all = Seen {
+            cluster: Some(u64::MAX),
+            lineage: Some("5f0c2a9e77d14b38".to_owned()),
+            revision: i64::MAX,
+            floors: HashMap::from([(stream, at(100, 3))]),
+            stops: HashMap::from([(account, at(110, 0).level)]),
+            halts: HashMap::from([(account, Halt::new(second(7), "why".to_owned()))]),
+            sealed: true,
+            instance: "00112233".to_owned(),
+            is_news: false,
+        };
+        for seen in [all, Seen::default()] {
+            assert_eq!(read(&written(&seen).unwrap()), Ok(seen));
+        }
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_form_is_read_and_one_of_a_later_is_not() {
+        let earlier = br#"{"format":1,"cluster":7,"lineage":"a","revision":9,"floors":[]}"#;
+        let seen = read(earlier).unwrap();
+        assert_eq!((seen.cluster, seen.revision), (Some(7), 9));
+        let later = br#"{"format":2,"cluster":7,"lineage":"a","revision":9,"floors":[]}"#;
+        assert!(read(later).is_err());
+        let unknown =
+            br#"{"format":1,"cluster":7,"lineage":"a","revision":9,"floors":[],"more":1}"#;
+        assert!(read(unknown).unwrap_err().contains("unknown field"));
+    }
+}

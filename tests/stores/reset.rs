@@ -1,0 +1,120 @@
+//! The one way down of a store in etcd.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use signer_proxy::etcd::EtcdStore;
+use signer_proxy::guard::{Account, Answer, Book, Change, Refusal, WatermarkStore as _};
+use signer_proxy::store::Found;
+use signer_proxy::tezos::{ChainId, Level};
+use signer_proxy::transfer::begin_anew;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::cluster::{Cluster, open, open_doubted};
+use super::identity::{PREFIX, assert_doubted, sign, used};
+use super::values::{account, ask, floors, now};
+
+/// Another key's part of the store: the same key on another chain.
+fn other() -> Account {
+    Account {
+        chain: ChainId::from_bytes([1; 4]),
+        ..account()
+    }
+}
+
+async fn whole(store: &EtcdStore) -> (String, Book) {
+    match store.inspect().await.unwrap() {
+        Found::Whole { lineage, book } => (lineage, *book),
+        found @ (Found::Absent | Found::Unreadable { .. }) => panic!("{found:?}"),
+    }
+}
+
+/// Writes a value as somebody else would.
+async fn write(cluster: &Cluster, key: &str, value: &str) {
+    let encoded = |text: &str| STANDARD.encode(text);
+    let body = format!(
+        r#"{{"key":"{}","value":"{}"}}"#,
+        encoded(key),
+        encoded(value)
+    );
+    let port = cluster.endpoints()[0];
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST /v3/kv/put HTTP/1.1\r\nhost: etcd\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_begins_anew_below_what_it_signed_and_every_running_replica_stops() {
+    let cluster = Cluster::start(1).await;
+    let (one, two) = (used(&cluster).await, cluster.replica(PREFIX));
+    let mut elsewhere = floors(500);
+    for raise in &mut elsewhere {
+        raise.stream.chain = other().chain;
+    }
+    one.store.raise(elsewhere, now()).await.unwrap();
+    one.store.amend(vec![Change::Seal], now()).await.unwrap();
+    two.store.connect().await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let ends = open_doubted(&cluster.endpoints(), PREFIX, state.path(), None).unwrap();
+    let (was, book) = whole(&ends).await;
+    let level = Level::new(50).unwrap();
+    let anew = begin_anew(&book, &[account()], level, now());
+    let is = ends
+        .replace(Some(&book), &anew, &[account()])
+        .await
+        .unwrap();
+    assert_ne!(was, is);
+    let (lineage, stands) = whole(&ends).await;
+    assert_eq!(lineage, is);
+    assert_eq!(stands, anew);
+    ends.replace_witness(now()).unwrap();
+    drop(ends);
+    // What was signed is forgotten, and below is open again.
+    let store = open(&cluster.endpoints(), PREFIX, state.path(), Some(is)).unwrap();
+    assert_eq!(store.claim(ask(60, 9), now()).await, Ok(Answer::Permit));
+    assert_eq!(store.lookup(&ask(101, 1).slot), None);
+    // The seal holds on for the key that did not begin anew.
+    let mut sealed = ask(501, 1);
+    sealed.slot.stream.chain = other().chain;
+    let refused = store.claim(sealed, now()).await;
+    assert!(
+        matches!(refused, Ok(Answer::Refused(Refusal::Stopped { .. }))),
+        "{refused:?}"
+    );
+    assert_doubted(&two, "accepted or reset at another replica").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_read_is_replaced_by_one_with_the_keys_that_are_named() {
+    let cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    sign(&one, 110).await;
+    write(&cluster, &format!("{PREFIX}/meta"), "no store wrote this").await;
+    let state = tempfile::tempdir().unwrap();
+    let ends = open_doubted(&cluster.endpoints(), PREFIX, state.path(), None).unwrap();
+    let Found::Unreadable { reason } = ends.inspect().await.unwrap() else {
+        panic!("it can be read");
+    };
+    assert!(reason.contains("checksum is wrong"), "{reason}");
+    let level = Level::new(120).unwrap();
+    let anew = begin_anew(&Book::default(), &[account()], level, now());
+    let lineage = ends.replace(None, &anew, &[account()]).await.unwrap();
+    assert_eq!(whole(&ends).await, (lineage, anew));
+    drop(ends);
+    let store = open(&cluster.endpoints(), PREFIX, state.path(), None).unwrap();
+    assert_eq!(store.claim(ask(121, 9), now()).await, Ok(Answer::Permit));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absent_store_is_told_from_one_that_is_there() {
+    let cluster = Cluster::start(1).await;
+    let state = tempfile::tempdir().unwrap();
+    let store = open_doubted(&cluster.endpoints(), PREFIX, state.path(), None).unwrap();
+    assert_eq!(store.inspect().await, Ok(Found::Absent));
+}

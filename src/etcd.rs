@@ -15,6 +15,7 @@ mod gateway;
 mod keep;
 mod known;
 mod layout;
+mod leader;
 mod operate;
 mod reset;
 mod transactions;
@@ -42,6 +43,7 @@ use crate::tezos::{ChainId, PublicKeyHash};
 use gateway::{Gateway, Login};
 use known::Known;
 use layout::Layout;
+use leader::Waiting;
 use witness::Witness;
 
 /// What this replica is told.
@@ -61,6 +63,7 @@ pub struct Terms<'a> {
 #[derive(Debug)]
 pub struct EtcdStore {
     gateway: Gateway,
+    waiting: Waiting,
     layout: Layout,
     instance: String,
     patience: Duration,
@@ -121,6 +124,7 @@ impl EtcdStore {
         witness.introduce(&mut known);
         Ok(Self {
             gateway: Gateway::new(settings, login, tasks),
+            waiting: Waiting::default(),
             layout: Layout::new(&settings.prefix),
             instance: witness.instance(),
             patience: terms.patience,

@@ -1,11 +1,12 @@
 //! Calls to etcd, member after member.
 //!
 //! A transaction that may have been made is made again, at the next member: each is a comparison of contents and
-//! revisions, so the second one finds what the first has written. Whoever gets no answer learns that the outcome is
+//! revisions, so the second one finds what the first has written. A member that does not answer soon is not waited for
+//! alone: a frozen one says nothing for as long as one would wait. Whoever gets no answer learns that the outcome is
 //! unknown, and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,7 +14,9 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use crate::settings::{EtcdSettings, Path as PathSettings};
 use crate::signer::client::Client;
@@ -21,12 +24,17 @@ use crate::signer::{Gate, Outgoing, Question};
 use crate::task::Tasks;
 use crate::tezos::decode_error;
 
-use super::wire::{Outcome, Txn, outcome};
+use super::wire::{Outcome, Txn, leader, outcome};
 
 /// The largest answer: all rows of all streams of some hundred keys.
 const ANSWER_BYTES: usize = 16 << 20;
 /// Connections to one member.
 const CONNECTIONS: usize = 16;
+/// A member that has not answered for this long gets company: far above what a healthy cluster takes, far below what a
+/// request for a vote has.
+const COMPANY: Duration = Duration::from_millis(250);
+/// What a member is given to say whether there is a leader.
+const STATUS: Duration = Duration::from_millis(250);
 
 /// What etcd says of a request that it has not applied and never will: it was held against limits, form and rights
 /// first. Everything else, whatever its status, may come of a request that stands, or may be over in a moment.
@@ -58,15 +66,22 @@ pub(super) struct Login {
     pub(super) password: zeroize::Zeroizing<String>,
 }
 
-/// The members of one cluster.
+/// The members of one cluster. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Gateway(Arc<Inner>);
+
 #[derive(Debug)]
-pub(super) struct Gateway {
+struct Inner {
     members: Vec<Member>,
     /// The one that answered last.
     preferred: AtomicUsize,
     limit: Duration,
     login: Option<Login>,
     token: ArcSwapOption<HeaderValue>,
+    /// The highest term of a leader that any answer had.
+    term: AtomicU64,
+    /// How often a leader came while somebody waited for one.
+    leaders: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -90,18 +105,26 @@ impl Gateway {
                 client: Client::new(&path, tasks.clone()).with_answer_bytes(ANSWER_BYTES),
             }
         });
-        Self {
+        Self(Arc::new(Inner {
             members: members.collect(),
             preferred: AtomicUsize::new(0),
             limit: settings.timeout,
             login,
             token: ArcSwapOption::empty(),
-        }
+            term: AtomicU64::new(0),
+            leaders: watch::Sender::new(0),
+        }))
     }
 
     /// The clients of all members, for whoever looks after certificates.
     pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.members.iter().map(|member| &member.client)
+        self.0.members.iter().map(|member| &member.client)
+    }
+
+    /// Changes when a leader was elected while somebody waited: what is under way at a member then was dropped by it, and
+    /// is better asked again than waited for.
+    pub(super) fn leaders(&self) -> watch::Receiver<u64> {
+        self.0.leaders.subscribe()
     }
 
     /// Makes a transaction. Asks every member once, the one that answered last first.
@@ -109,50 +132,98 @@ impl Gateway {
     /// # Errors
     /// [`CallError`]. Cancel-safe: whoever stops waiting does not know the outcome.
     pub(super) async fn transact(&self, txn: &Txn) -> Result<Outcome, CallError> {
-        let body = self.call("/v3/kv/txn", &txn.body()).await?;
-        outcome(&body).map_err(CallError::Unknown)
+        let (body, asked) = self.call("/v3/kv/txn", txn.body()).await?;
+        let outcome = outcome(&body, asked).map_err(CallError::Unknown)?;
+        self.0.term.fetch_max(outcome.term, Ordering::Relaxed);
+        Ok(outcome)
     }
 
-    async fn call(&self, path: &str, body: &Value) -> Result<Bytes, CallError> {
-        let count = self.members.len();
-        let first = self.preferred.load(Ordering::Relaxed);
+    /// Gives the first answer, and how many members were asked.
+    async fn call(&self, path: &'static str, body: Value) -> Result<(Bytes, usize), CallError> {
+        let count = self.0.members.len();
+        let first = self.0.preferred.load(Ordering::Relaxed);
+        let body = Arc::new(body);
         let mut troubles = Vec::new();
-        for step in 0..count {
-            let index = first.saturating_add(step).checked_rem(count).unwrap_or(0);
-            let Some(member) = self.members.get(index) else {
+        let mut asked = JoinSet::new();
+        let mut started = 0_usize;
+        loop {
+            if started < count {
+                let index = first.saturating_add(started);
+                let index = index.checked_rem(count).unwrap_or(0);
+                started = started.saturating_add(1);
+                let (inner, body) = (Arc::clone(&self.0), Arc::clone(&body));
+                asked.spawn(async move { (index, inner.ask_logged_in(index, path, &body).await) });
+            }
+            let answered = tokio::select! {
+                answered = asked.join_next() => answered,
+                // A pause that is over brings the next one in.
+                () = sleep(COMPANY), if started < count => continue,
+            };
+            let Some(answered) = answered else {
+                return Err(CallError::Unknown(format!(
+                    "no member of etcd answers: {}",
+                    troubles.join("; ")
+                )));
+            };
+            let Ok((index, answered)) = answered else {
+                troubles.push("a question to a member came to an end".to_owned());
                 continue;
             };
-            match self.ask_logged_in(member, path, body).await {
+            let url = self.0.members.get(index).map_or("", |member| &member.url);
+            match answered {
                 Ok(answer) => {
-                    self.preferred.store(index, Ordering::Relaxed);
-                    return Ok(answer);
+                    self.0.preferred.store(index, Ordering::Relaxed);
+                    return Ok((answer, started));
                 }
-                // A member that was asked before may have done it all the same.
-                Err(CallError::Refused(words)) if troubles.is_empty() => {
-                    return Err(CallError::Refused(format!(
-                        "etcd {} refuses: {words}",
-                        member.url
-                    )));
+                // A member that was asked as well may have done it all the same.
+                Err(CallError::Refused(words)) if started == 1 => {
+                    return Err(CallError::Refused(format!("etcd {url} refuses: {words}")));
                 }
-                Err(CallError::Refused(words)) => {
-                    troubles.push(format!("{} refuses: {words}", member.url));
-                }
-                Err(CallError::Unknown(words)) => troubles.push(format!("{} {words}", member.url)),
+                Err(CallError::Refused(words)) => troubles.push(format!("{url} refuses: {words}")),
+                Err(CallError::Unknown(words)) => troubles.push(format!("{url} {words}")),
             }
         }
-        Err(CallError::Unknown(format!(
-            "no member of etcd answers: {}",
-            troubles.join("; ")
-        )))
     }
 
+    /// Asks all members whether there is a leader of a later term than the last one that was heard of, and tells those who
+    /// wait.
+    pub(super) async fn look_for_leader(&self) {
+        let mut asked = JoinSet::new();
+        for index in 0..self.0.members.len() {
+            let inner = Arc::clone(&self.0);
+            asked.spawn(async move {
+                let nothing = json!({});
+                let question = inner.ask_logged_in(index, "/v3/maintenance/status", &nothing);
+                let answer = timeout(STATUS, question).await.ok()?.ok()?;
+                Some((index, leader(&answer).ok().flatten()?))
+            });
+        }
+        while let Some(answered) = asked.join_next().await {
+            let Ok(Some((index, leader))) = answered else {
+                continue;
+            };
+            if leader.term > self.0.term.fetch_max(leader.term, Ordering::Relaxed) {
+                self.0.preferred.store(index, Ordering::Relaxed);
+                self.0
+                    .leaders
+                    .send_modify(|count| *count = count.wrapping_add(1));
+                return;
+            }
+        }
+    }
+}
+
+impl Inner {
     /// Asks one member, and once more with a new token if the old one is not valid any more.
     async fn ask_logged_in(
         &self,
-        member: &Member,
+        index: usize,
         path: &str,
         body: &Value,
     ) -> Result<Bytes, CallError> {
+        let Some(member) = self.members.get(index) else {
+            return Err(CallError::Unknown("is not there".to_owned()));
+        };
         let Some(login) = &self.login else {
             return self.ask(member, path, body, None).await;
         };

@@ -17,6 +17,13 @@ impl EtcdStore {
     /// Reads everything, then what is new, until `shutdown`; writes the witness. `report` gets the longest transaction
     /// in seconds after each look.
     pub async fn keep(self: Arc<Self>, report: impl Fn(f64) + Send, shutdown: CancellationToken) {
+        tokio::select! {
+            () = self.look(report, shutdown) => {}
+            () = self.watch_leaders() => {}
+        }
+    }
+
+    async fn look(self: &Arc<Self>, report: impl Fn(f64) + Send, shutdown: CancellationToken) {
         let mut looks = interval(PERIOD);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut nth = 0_u32;

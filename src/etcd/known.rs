@@ -95,14 +95,12 @@ impl Known {
         Ok(())
     }
 
-    /// Takes in what was read; what a whole range does not show any more is gone. `before` is the revision that was
-    /// known when it was asked for.
+    /// Takes in what was read; what a whole range does not show any more is gone.
     pub(super) fn read(
         &mut self,
         layout: &Layout,
         ranges: &[Range],
         outcome: &Outcome,
-        before: i64,
     ) -> Result<(), String> {
         for (range, entries) in ranges.iter().zip(&outcome.reads) {
             let gone = self.missing(range, entries);
@@ -110,7 +108,7 @@ impl Known {
                 self.forget(layout, &key, outcome.revision);
             }
             for entry in entries {
-                self.check_age(entry, before)?;
+                self.is_later(entry, outcome.revision)?;
                 self.enter(layout, &entry.key, &entry.value, entry.revision)?;
             }
         }
@@ -133,15 +131,16 @@ impl Known {
             .collect()
     }
 
-    /// Whatever was known when it was asked for, the answer must know too.
-    fn check_age(&self, entry: &Entry, before: i64) -> Result<(), String> {
-        let known = self.revisions.get(&entry.key);
-        match known.filter(|known| **known <= before && entry.revision < **known) {
-            None => Ok(()),
-            Some(known) => Err(format!(
-                "{} was written at revision {known} and is now as of {}: the store went back",
-                entry.key, entry.revision
+    /// What was written at a revision is not older than that in any state of the same store from then on. An answer that
+    /// was overtaken by another is of a state before.
+    fn is_later(&self, entry: &Entry, at: i64) -> Result<(), String> {
+        let Entry { key, revision, .. } = entry;
+        match self.revisions.get(key) {
+            Some(known) if known > revision && *known <= at => Err(format!(
+                "{key} was written at revision {known}, and at revision {at} it is as it was at {revision}: the store went \
+                 back, restored from a backup"
             )),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::guard::{Answer, Candidate, Record, Refusal, StoreError, Touched};
 
@@ -34,6 +34,15 @@ fn is_final(refusal: &Refusal) -> bool {
     }
 }
 
+/// What came of a transaction.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    /// Whether its comparisons held, so that it was made.
+    held: bool,
+    /// How many members were asked for it.
+    asked: usize,
+}
+
 impl EtcdStore {
     pub(super) async fn claim_slot(
         &self,
@@ -42,7 +51,7 @@ impl EtcdStore {
     ) -> Result<Answer, StoreError> {
         let (stream, account) = ([candidate.slot.stream], [candidate.slot.stream.into()]);
         self.read_once().await?;
-        let mut waited = false;
+        let (mut waited, mut is_own) = (false, false);
         for _ in 0..TRIES {
             let (answer, txn) = {
                 let state = self.state();
@@ -63,11 +72,14 @@ impl EtcdStore {
                 );
                 (answer, txn)
             };
-            if !self.make(&txn).await? {
+            let made = self.make_counted(&txn).await?;
+            // Two members were asked, and the second found what the first had done.
+            is_own |= made.asked > 1 && !made.held;
+            if !made.held {
                 continue;
             }
             match answer {
-                Ok(Answer::InFlight { since }) if !waited && is_recent(since, now) => {
+                Ok(Answer::InFlight { since }) if !waited && !is_own && is_recent(since, now) => {
                     // Whatever came meanwhile decides.
                     self.wait_for_others(&candidate).await?;
                     waited = true;
@@ -144,10 +156,22 @@ impl EtcdStore {
 
     /// Makes a transaction and takes in what came of it; true if it was made.
     pub(super) async fn make(&self, txn: &Txn) -> Result<bool, StoreError> {
+        Ok(self.make_counted(txn).await?.held)
+    }
+
+    async fn make_counted(&self, txn: &Txn) -> Result<Made, StoreError> {
         let begun = Instant::now();
         // Whatever is answered to what is asked from now on is not older than this.
         let before = self.state().known.revision;
-        let outcome = self.gateway.transact(txn).await;
+        let _waits = self.waiting.begin();
+        let mut leaders = self.gateway.leaders();
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.gateway.transact(txn) => outcome,
+            _ = leaders.changed() => {
+                return Err(StoreError::Unknown("another leader of etcd was elected meanwhile".to_owned()));
+            }
+        };
         let pause = {
             let mut state = self.state();
             state.slowest = state.slowest.max(begun.elapsed());
@@ -160,11 +184,14 @@ impl EtcdStore {
         match outcome {
             Ok(outcome) => {
                 self.take_in(txn, &outcome, before)?;
-                Ok(outcome.succeeded)
+                Ok(Made {
+                    held: outcome.succeeded,
+                    asked: outcome.asked,
+                })
             }
             Err(CallError::Unknown(words)) => {
-                // Whoever asks again at once would only ask the more.
-                sleep(pause).await;
+                // Whoever asks again at once would only ask the more, unless there is a leader again.
+                drop(timeout(pause, leaders.changed()).await);
                 Err(StoreError::Unknown(words))
             }
             Err(CallError::Refused(words)) => Err(StoreError::Unavailable(words)),
@@ -186,7 +213,7 @@ impl EtcdStore {
         } else {
             &txn.otherwise
         };
-        let taken = state.known.read(&self.layout, reads, outcome, before);
+        let taken = state.known.read(&self.layout, reads, outcome);
         if let Err(reason) = taken {
             return Err(doubt(&mut state, &reason));
         }

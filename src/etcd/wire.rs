@@ -52,9 +52,13 @@ pub(super) struct Outcome {
     pub(super) cluster: u64,
     /// The store's revision after it.
     pub(super) revision: i64,
+    /// Of the leader that the member followed.
+    pub(super) term: u64,
     pub(super) succeeded: bool,
     /// One list for each read, in its order.
     pub(super) reads: Vec<Vec<Entry>>,
+    /// How many members were asked for it.
+    pub(super) asked: usize,
 }
 
 impl Txn {
@@ -132,18 +136,46 @@ fn after(prefix: &str) -> Vec<u8> {
     end
 }
 
-/// Reads the answer to a transaction.
+/// What every answer begins with.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(default, deserialize_with = "number")]
+    cluster_id: u64,
+    #[serde(default, deserialize_with = "number")]
+    revision: i64,
+    #[serde(default, deserialize_with = "number")]
+    raft_term: u64,
+}
+
+/// A leader that a member follows, or is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leader {
+    /// Higher with each election.
+    pub(super) term: u64,
+}
+
+/// Reads the answer to `POST /v3/maintenance/status`; `None` while the member knows no leader.
 ///
 /// # Errors
 /// In words, what is not as it should be.
-pub(super) fn outcome(body: &[u8]) -> Result<Outcome, String> {
+pub(super) fn leader(body: &[u8]) -> Result<Option<Leader>, String> {
     #[derive(Deserialize)]
-    struct Header {
+    struct Answer {
+        header: Header,
         #[serde(default, deserialize_with = "number")]
-        cluster_id: u64,
-        #[serde(default, deserialize_with = "number")]
-        revision: i64,
+        leader: u64,
     }
+    let answer: Answer =
+        serde_json::from_slice(body).map_err(|error| format!("no answer of etcd: {error}"))?;
+    let term = answer.header.raft_term;
+    Ok((answer.leader != 0).then_some(Leader { term }))
+}
+
+/// Reads the answer to a transaction that so many members were asked for.
+///
+/// # Errors
+/// In words, what is not as it should be.
+pub(super) fn outcome(body: &[u8], asked: usize) -> Result<Outcome, String> {
     #[derive(Deserialize)]
     struct Pair {
         key: String,
@@ -192,8 +224,10 @@ pub(super) fn outcome(body: &[u8]) -> Result<Outcome, String> {
     Ok(Outcome {
         cluster: answer.header.cluster_id,
         revision: answer.header.revision,
+        term: answer.header.raft_term,
         succeeded: answer.succeeded,
         reads,
+        asked,
     })
 }
 
@@ -262,11 +296,11 @@ mod tests {
         let failed = br#"{"header":{"cluster_id":"14841639068965178418","revision":"5","raft_term":"2"},
             "responses":[{"response_range":{"header":{"revision":"5"}}},
             {"response_range":{"kvs":[{"key":"L3AvZg==","mod_revision":"4","value":"AQI="}],"count":"1"}}]}"#;
-        let read = outcome(failed).unwrap();
+        let read = outcome(failed, 1).unwrap();
         assert!(!read.succeeded);
         assert_eq!(
-            (read.cluster, read.revision),
-            (14_841_639_068_965_178_418, 5)
+            (read.cluster, read.revision, read.term),
+            (14_841_639_068_965_178_418, 5, 2)
         );
         let entry = Entry {
             key: "/p/f".to_owned(),
@@ -274,7 +308,13 @@ mod tests {
             revision: 4,
         };
         assert_eq!(read.reads, [vec![], vec![entry]]);
-        assert!(outcome(b"{}").is_err());
-        assert!(outcome(br#"{"header":{"revision":"x"}}"#).is_err());
+        let status = |more: &str| {
+            let text = format!(r#"{{"header":{{"raft_term":"3"}},"version":"3.4.23"{more}}}"#);
+            leader(text.as_bytes()).unwrap()
+        };
+        assert_eq!(status(r#","leader":"81""#), Some(Leader { term: 3 }));
+        assert_eq!(status(r#","errors":["etcdserver: no leader"]"#), None);
+        assert!(outcome(b"{}", 1).is_err());
+        assert!(outcome(br#"{"header":{"revision":"x"}}"#, 1).is_err());
     }
 }

@@ -84,6 +84,23 @@ impl Member {
         self.process = Some(child);
     }
 
+    /// Stops it in the middle of whatever it does.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("the member runs");
+        let status = Command::new("kill")
+            .args(["-s", name, &process.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().ok();

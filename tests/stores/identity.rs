@@ -159,7 +159,7 @@ async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_went_back_and_caught_up_is_found_out_by_a_replica_that_ran_on() {
+async fn a_cluster_whose_data_went_back_and_caught_up_is_found_out_by_a_replica_that_stood_still() {
     let mut cluster = Cluster::start(1).await;
     let one = used(&cluster).await;
     let backup = back_up(&mut cluster).await;
@@ -167,7 +167,8 @@ async fn a_cluster_that_went_back_and_caught_up_is_found_out_by_a_replica_that_r
         sign(&one, level).await;
     }
     put_back(&mut cluster, &backup).await;
-    assert_doubted(&one, "the store went back").await;
+    // It asks no one until then, and decides by what it remembers.
+    assert_doubted(&one, "restored from a backup").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

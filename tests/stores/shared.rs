@@ -306,3 +306,31 @@ async fn without_a_quorum_nothing_is_claimed_and_with_it_again_it_goes_on() {
         Ok(record(2))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_frozen_costs_no_claim_and_gives_no_slot_to_two() {
+    let cluster = Cluster::start(3).await;
+    let (one, two) = two(&cluster).await;
+    for (nth, level) in (0..3).zip(101..) {
+        let member = &cluster.members[nth];
+        member.freeze();
+        // The leader may be the one; then it takes an election, and what was asked meanwhile has no outcome.
+        let claimed = loop {
+            match one.store.claim(ask(level, 1), now()).await {
+                Err(StoreError::Unknown(_)) => {}
+                claimed => break claimed,
+            }
+        };
+        assert!(
+            matches!(claimed, Ok(Answer::Permit | Answer::InFlight { .. })),
+            "{claimed:?}"
+        );
+        member.thaw();
+        // It may take up what it was asked before.
+        let refused = two.store.claim(ask(level, 2), now()).await;
+        assert!(
+            matches!(refused, Ok(Answer::Refused(Refusal::Conflict { .. }))),
+            "{refused:?}"
+        );
+    }
+}

@@ -47,15 +47,7 @@ async fn outcome_of(answers: &[(u16, &str)]) -> Result<Outcome, CallError> {
         };
         endpoints.push(member(*status, body, &mut serving).await);
     }
-    let settings = EtcdSettings {
-        endpoints,
-        prefix: "/p".to_owned(),
-        tls: PathTls::default(),
-        user: None,
-        password_file: None,
-        timeout: Duration::from_secs(30),
-    };
-    let gateway = Gateway::new(&settings, None, &Tasks::new());
+    let gateway = gateway(endpoints, Duration::from_secs(30));
     gateway.transact(&Txn::default()).await
 }
 
@@ -99,4 +91,89 @@ fn an_old_token_is_replaced() {
         assert!(is_about_tokens(words), "{words}");
     }
     assert!(!is_about_tokens("etcdserver: permission denied"));
+}
+
+/// A member that takes every request and never says anything.
+async fn silent(serving: &mut JoinSet<()>) -> SignerUrl {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    serving.spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    SignerUrl::Http {
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+fn gateway(endpoints: Vec<SignerUrl>, limit: Duration) -> Gateway {
+    let settings = EtcdSettings {
+        endpoints,
+        prefix: "/p".to_owned(),
+        tls: PathTls::default(),
+        user: None,
+        password_file: None,
+        timeout: limit,
+    };
+    Gateway::new(&settings, None, &Tasks::new())
+}
+
+#[tokio::test]
+async fn a_member_that_is_silent_is_not_waited_for_alone_and_not_asked_first_again() {
+    let mut serving = JoinSet::new();
+    let endpoints = vec![
+        silent(&mut serving).await,
+        member(200, DONE.to_owned(), &mut serving).await,
+    ];
+    // Far longer than this test may take.
+    let gateway = gateway(endpoints, Duration::from_mins(10));
+    gateway.transact(&Txn::default()).await.unwrap();
+    assert_eq!(gateway.0.preferred.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_one_refuses_while_another_was_asked_is_not_known() {
+    let mut serving = JoinSet::new();
+    let refused = json!({"error": "etcdserver: permission denied"}).to_string();
+    let endpoints = vec![
+        silent(&mut serving).await,
+        member(403, refused, &mut serving).await,
+    ];
+    let gateway = gateway(endpoints, Duration::from_secs(1));
+    let outcome = gateway.transact(&Txn::default()).await;
+    let Err(CallError::Unknown(words)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        words.contains("refuses") && words.contains("does not answer"),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn a_new_leader_is_told_once_and_its_member_is_asked_first() {
+    let mut serving = JoinSet::new();
+    let status = |leader: &str, term: u64| {
+        json!({"header": {"raft_term": term.to_string()}, "leader": leader}).to_string()
+    };
+    let endpoints = vec![
+        silent(&mut serving).await,
+        member(200, status("0", 9), &mut serving).await,
+        member(200, status("81", 8), &mut serving).await,
+    ];
+    let gateway = gateway(endpoints, Duration::from_secs(1));
+    let mut leaders = gateway.leaders();
+    gateway.look_for_leader().await;
+    assert!(leaders.has_changed().unwrap());
+    leaders.mark_unchanged();
+    assert_eq!(gateway.0.preferred.load(Ordering::Relaxed), 2);
+    gateway.look_for_leader().await;
+    assert!(!leaders.has_changed().unwrap());
+    // A later one than was heard of last is news again.
+    gateway.0.term.store(7, Ordering::Relaxed);
+    gateway.look_for_leader().await;
+    assert!(leaders.has_changed().unwrap());
 }

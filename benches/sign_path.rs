@@ -19,30 +19,19 @@
     reason = "a measuring program: a failure is to be loud"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use signer_proxy::guard::{Answer, Candidate, Raise, Record, Slot, Stream, WatermarkStore as _};
+use signer_proxy::guard::{Answer, WatermarkStore as _};
 use signer_proxy::store::{DirectoryLock, EmbeddedStore};
-use signer_proxy::tezos::{
-    ChainId, ConsensusKind, Level, Position, PublicKeyHash, Round, Scheme, Signature, digest,
-};
 use tokio::time::Instant;
 
-const BIN: &str = env!("CARGO_BIN_EXE_signer-proxy");
-
-/// A child process that ends with its owner.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
+use common::{
+    Process, Setup, candidate, connect, floor, ms, percentile, record, sign, sorted, start_signer,
+    time,
+};
 
 fn main() {
     let rounds: u32 = std::env::args()
@@ -54,7 +43,9 @@ fn main() {
     std::fs::create_dir_all(&folder).unwrap();
 
     let (_signer, signer, keys) = start_signer();
-    let (proxy, address, first_signature) = start_proxy(&folder, &signer, &keys[1]);
+    let setup = Setup::new(&folder, &signer, &keys[1], "");
+    let (proxy, first_signature) = start_warm(&setup, &keys[1]);
+    let address = setup.address;
     println!("rounds {rounds}, store {}", folder.display());
     println!(
         "memory at rest       {:>9.1} MiB (VmRSS of the proxy)",
@@ -107,150 +98,15 @@ fn main() {
     }
 }
 
-fn time(work: impl FnOnce()) -> Duration {
-    let begun = Instant::now();
-    work();
-    begun.elapsed()
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
-}
-
-fn sorted(mut samples: Vec<Duration>) -> Vec<Duration> {
-    samples.sort_unstable();
-    samples
-}
-
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
-}
-
-fn start_signer() -> (Process, String, Vec<String>) {
-    let mut child = Command::new(BIN)
-        .args([
-            "dev-signer",
-            "--listen",
-            "127.0.0.1:0",
-            "--seed",
-            "bench",
-            "--keys-per-curve",
-            "2",
-        ])
-        .args(["--log", "/dev/null"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut keys = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next()) {
-            (Some("key"), Some(hash)) => keys.push(hash.to_owned()),
-            (Some("listening"), Some(url)) => {
-                let address = url.trim_start_matches("http://").to_owned();
-                return (Process(child), address, keys);
-            }
-            _ => {}
-        }
-    }
-    panic!("the signer did not start");
-}
-
 /// Starts the proxy twice: the second start has a warm state folder and is timed to its first signature.
-fn start_proxy(folder: &Path, signer: &str, key: &str) -> (Process, String, Duration) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let address = format!("127.0.0.1:{port}");
-    let config = folder.join("config.toml");
-    let state = folder.join("state");
-    let text = format!(
-        "[listen]\nhttp = \"{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[state]\ndirectory = \"{}\"\n\
-         [[key]]\nhash = \"{key}\"\n[[signer]]\nname = \"bench\"\n[[signer.path]]\nurl = \"http://{signer}\"\n",
-        state.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let init = Command::new(BIN)
-        .env("RUST_LOG", "error")
-        .args([
-            "watermark",
-            "init",
-            "--level",
-            "1",
-            "--key",
-            key,
-            "--config",
-        ])
-        .arg(&config)
-        .stdout(Stdio::null())
-        .status();
-    assert!(init.unwrap().success());
-    let run = || {
-        let child = Command::new(BIN)
-            .env("RUST_LOG", "error")
-            .args(["run", "--config"])
-            .arg(&config)
-            .spawn();
-        Process(child.unwrap())
-    };
-    let first = run();
-    sign(&mut connect(&address), key, 2, true);
+fn start_warm(setup: &Setup, key: &str) -> (Process, Duration) {
+    let first = setup.run();
+    sign(&mut connect(&setup.address), key, 2, true);
     drop(first);
     let begun = Instant::now();
-    let second = run();
-    sign(&mut connect(&address), key, 3, true);
-    (second, address, begun.elapsed())
-}
-
-fn connect(address: &str) -> TcpStream {
-    let begun = Instant::now();
-    loop {
-        match TcpStream::connect(address) {
-            Ok(stream) => {
-                stream.set_nodelay(true).unwrap();
-                return stream;
-            }
-            Err(error) => assert!(begun.elapsed() < Duration::from_secs(20), "{error}"),
-        }
-        std::thread::yield_now();
-    }
-}
-
-fn sign(stream: &mut TcpStream, key: &str, level: u32, last: bool) {
-    let payload = attestation(level);
-    let body = format!("\"{}\"", hex::encode(payload));
-    let connection = if last { "close" } else { "keep-alive" };
-    let request = format!(
-        "POST /keys/{key}?version=3 HTTP/1.1\r\nhost: bench\r\nconnection: {connection}\r\ncontent-length: \
-         {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let count = stream.read(&mut buffer).unwrap();
-        assert!(count > 0, "closed: {}", String::from_utf8_lossy(&answer));
-        answer.extend_from_slice(&buffer[..count]);
-        if answer.ends_with(b"}\n") || answer.ends_with(b"]\n") || answer.ends_with(b"}") {
-            break;
-        }
-    }
-    let text = String::from_utf8_lossy(&answer);
-    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-}
-
-fn attestation(level: u32) -> Vec<u8> {
-    let mut bytes = vec![0x13];
-    bytes.extend_from_slice(&ChainId::MAINNET.bytes());
-    bytes.extend_from_slice(&[0; 32]);
-    bytes.extend_from_slice(&[0x15, 0, 0]);
-    bytes.extend_from_slice(&level.to_be_bytes());
-    bytes.extend_from_slice(&[0; 36]);
-    bytes
+    let second = setup.run();
+    sign(&mut connect(&setup.address), key, 3, true);
+    (second, begun.elapsed())
 }
 
 fn resident_mib(pid: u32) -> f64 {
@@ -263,60 +119,22 @@ fn resident_mib(pid: u32) -> f64 {
     kib / 1024.0
 }
 
-fn stream() -> Stream {
-    let key: PublicKeyHash = "tz1VSUr8wwNhLAzempoch5d6hLRiTh8Cjcjb".parse().unwrap();
-    Stream {
-        chain: ChainId::MAINNET,
-        key,
-        kind: ConsensusKind::Attestation,
-    }
-}
-
-fn position(level: u32) -> Position {
-    Position {
-        level: Level::new(level).unwrap(),
-        round: Round::ZERO,
-    }
-}
-
 fn bench_store(folder: &Path) -> EmbeddedStore {
     let directory = folder.join("store");
     std::fs::create_dir(&directory).unwrap();
     let store = EmbeddedStore::open(DirectoryLock::acquire(&directory).unwrap(), None, |_| {});
-    let floor = Raise {
-        stream: stream(),
-        floor: position(1),
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     runtime
-        .block_on(store.raise(vec![floor], signer_proxy::time::now()))
+        .block_on(store.raise(vec![floor()], signer_proxy::time::now()))
         .unwrap();
     store
 }
 
 async fn two_commits(store: &EmbeddedStore, level: u32) {
-    let slot = Slot {
-        stream: stream(),
-        position: position(level),
-    };
-    let payload = digest(&attestation(level));
-    let candidate = Candidate {
-        slot,
-        digest: payload,
-        scheme: Scheme::Standard,
-    };
-    let at = signer_proxy::time::now();
-    assert!(matches!(
-        store.claim(candidate, at).await,
-        Ok(Answer::Permit)
-    ));
-    let signature = Signature::from_raw(vec![7; 64]).unwrap();
-    let record = Record {
-        signature,
-        signer: "bench".to_owned(),
-        at,
-    };
-    store.record(candidate, record).await.unwrap();
+    let candidate = candidate(level);
+    let claimed = store.claim(candidate, signer_proxy::time::now()).await;
+    assert!(matches!(claimed, Ok(Answer::Permit)));
+    store.record(candidate, record()).await.unwrap();
 }

@@ -119,7 +119,12 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Of so many members, running.
     pub(crate) async fn start(count: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(&std::env::temp_dir(), count).await
+    }
+
+    /// The same with its data below `place`.
+    pub(crate) async fn start_in(place: &Path, count: usize) -> Self {
+        let folder = tempfile::tempdir_in(place).unwrap();
         let member = |nth: usize| Member {
             name: format!("m{nth}"),
             client: port(),

@@ -1,5 +1,6 @@
 //! Keys that move: from proxy to proxy and from other signers; never signed at two places.
 
+mod over;
 mod signers;
 
 use std::path::Path;

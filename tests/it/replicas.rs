@@ -26,7 +26,7 @@ use crate::harness::wait::{lasts, until};
 const LEVELS: u32 = 40;
 
 /// Signs anything at any time: all that stands between such a signer and two signatures are the proxies.
-const WILLING: &[&str] = &["--no-watermark", "--random-nonce"];
+pub(crate) const WILLING: &[&str] = &["--no-watermark", "--random-nonce"];
 
 /// Proxies with a state directory each, on one store.
 struct Replicas {
@@ -36,6 +36,19 @@ struct Replicas {
     // Last, so that they outlive what uses them.
     cluster: Cluster,
     _scenes: Vec<Scene>,
+}
+
+/// `[store]` for `cluster`.
+pub(crate) fn etcd_table(cluster: &Cluster) -> String {
+    let endpoints: Vec<_> = cluster
+        .endpoints()
+        .iter()
+        .map(|port| format!("\"http://127.0.0.1:{port}\""))
+        .collect();
+    format!(
+        "[store]\nkind = \"etcd\"\nendpoints = [{}]\nprefix = \"/it\"\n",
+        endpoints.join(", ")
+    )
 }
 
 impl Replicas {
@@ -52,15 +65,7 @@ impl Replicas {
             signers.push(Signer::start(&scenes[0], name, WILLING).await);
         }
         let keys = signers[0].keys().to_vec();
-        let endpoints: Vec<_> = cluster
-            .endpoints()
-            .iter()
-            .map(|port| format!("\"http://127.0.0.1:{port}\""))
-            .collect();
-        let store = format!(
-            "[store]\nkind = \"etcd\"\nendpoints = [{}]\nprefix = \"/it\"\ntimeout = \"700ms\"\n{more}",
-            endpoints.join(", ")
-        );
+        let store = format!("{}timeout = \"700ms\"\n{more}", etcd_table(&cluster));
         let mut all = Vec::new();
         for _ in 0..proxies {
             let scene = Scene::new();
@@ -292,7 +297,7 @@ type Released = HashMap<(String, Slot), (u8, Signature)>;
 
 /// Asks for one signature as a balancer lets a baker do: a replica that does not answer, or cannot now, is left for the
 /// next one, with the same bytes.
-async fn ask_on(
+pub(crate) async fn ask_on(
     bakers: &[Baker],
     first: usize,
     key: &PublicKey,

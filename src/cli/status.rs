@@ -202,7 +202,7 @@ fn text(status: &Status) -> Result<String, fmt::Error> {
     writeln!(
         text,
         "store {} {}{}",
-        status.store.kind,
+        words(&status.store.kind),
         status.store.state,
         cause(&status.store.cause)
     )?;
@@ -250,5 +250,14 @@ pub(super) async fn drain(args: DrainArgs, drain: bool) -> Outcome {
         }
         Err(error @ AskError::NotRunning) => Err(Failure::new(code::PROBLEM, error)),
         Err(error @ AskError::Broken(_)) => Err(Failure::new(code::IO, error)),
+    }
+}
+
+/// A kind of store with what it means for other proxies.
+fn words(kind: &str) -> String {
+    match kind {
+        "embedded" => "embedded (for this proxy alone)".to_owned(),
+        "etcd" => "etcd (shared with other proxies)".to_owned(),
+        other => other.to_owned(),
     }
 }

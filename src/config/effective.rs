@@ -136,9 +136,13 @@ fn listen_tls(out: &mut Lines, header: &str, tls: &ListenTls) {
 fn store(out: &mut Lines, store: &Store) {
     let Store::Etcd(etcd) = store else {
         out.key("kind", quoted("embedded"));
+        out.comment(
+            "for this proxy alone: a second one with these keys needs a store that both share",
+        );
         return;
     };
     out.key("kind", quoted("etcd"));
+    out.comment("shared by all proxies with these endpoints and this prefix");
     out.key("endpoints", list(&etcd.endpoints));
     out.key("prefix", quoted(&etcd.prefix));
     out.key("timeout", duration(etcd.timeout));

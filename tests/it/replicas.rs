@@ -125,6 +125,9 @@ async fn a_repeat_at_any_replica_gets_the_one_signature_and_other_bytes_are_refu
     }
     let received = all.signers[0].received().await + all.signers[1].received().await;
     assert_eq!(received, all.keys.len());
+    let status = all.proxies[0].command(&["status"], &[]).await.stdout;
+    let store = "store etcd (shared with other proxies) ready";
+    assert!(status.contains(store), "{status}");
     all.assert_no_conflict();
 }
 

@@ -1,5 +1,7 @@
 //! Several proxies before the same signers, with one store in a real etcd of three members.
 
+mod access;
+
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -50,6 +50,11 @@ impl Identity {
     }
 }
 
+const EVERY_USE: [ExtendedKeyUsagePurpose; 2] = [
+    ExtendedKeyUsagePurpose::ServerAuth,
+    ExtendedKeyUsagePurpose::ClientAuth,
+];
+
 /// An authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -65,6 +70,8 @@ pub(crate) enum Flaw {
     NotYetValid,
     /// For clients where it should be for servers, and the other way round.
     WrongUse,
+    /// For both.
+    EveryUse,
 }
 
 impl Authority {
@@ -121,6 +128,7 @@ impl Authority {
         match flaw {
             Flaw::Expired => params.not_after = date_time_ymd(2021, 1, 1),
             Flaw::NotYetValid => params.not_before = date_time_ymd(2090, 1, 1),
+            Flaw::EveryUse => params.extended_key_usages = EVERY_USE.to_vec(),
             Flaw::None | Flaw::WrongUse => {}
         }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

@@ -121,11 +121,11 @@ async fn the_store_moves_to_etcd_and_back_while_two_bakers_that_differ_go_on() {
     let mut parts = Vec::new();
     for proxy in [&one, &two, &three] {
         let metrics = proxy.metrics().await;
-        let signed = metrics.lines().filter(|line| {
+        let lines = metrics.lines().filter(|line| {
             line.starts_with("signer_proxy_sign_requests_total{")
                 && line.contains("outcome=\"signed\"")
         });
-        let counts = signed.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         parts.push(counts.sum::<u64>());
     }
     println!(

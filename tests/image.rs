@@ -15,6 +15,8 @@
 mod compose;
 #[path = "image/dockerfile.rs"]
 mod dockerfile;
+#[path = "image/kubernetes.rs"]
+mod kubernetes;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

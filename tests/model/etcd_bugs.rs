@@ -1,0 +1,163 @@
+//! Seeded bugs of a store in etcd, one test each: what a transaction does not compare, what is taken for an answer,
+//! and what a replica that has seen more does not hold against a cluster.
+//!
+//! Above each test stands what it guards in `src/etcd`.
+
+use super::audit::Rule;
+use super::run::breaks;
+use super::setup::{Bug, LEVELS, Noted, Restore, Setup};
+
+fn slot() -> Setup {
+    Setup::etcd().narrow().single()
+}
+
+fn raised() -> Setup {
+    Setup {
+        raises: 1,
+        ..slot()
+    }
+}
+
+fn ended() -> Setup {
+    Setup { ends: 1, ..slot() }
+}
+
+// The comparisons of floor and row in `Known::claim`.
+#[test]
+fn a_claim_that_compares_nothing_is_found_out() {
+    breaks(slot().with(Bug::NothingCompared), Rule::I1);
+    breaks(slot().with(Bug::NothingCompared), Rule::I4);
+}
+
+// `self.expect(layout.floor(&stream))` in `Known::claim`: below a floor that has risen, and where rows were pruned.
+#[test]
+fn a_claim_that_compares_its_row_alone_is_found_out() {
+    let rounds = Setup::etcd().single();
+    breaks(rounds.with(Bug::FloorNotCompared), Rule::I4);
+    let pruned = Setup {
+        positions: LEVELS,
+        prunes: true,
+        ..rounds
+    };
+    breaks(pruned.with(Bug::FloorNotCompared), Rule::I1);
+}
+
+// `self.expect(layout.row(&candidate.slot))` in `Known::claim`: a raise to the very floor ends a claim, and leaves
+// the floor's key as it is.
+#[test]
+fn a_claim_that_compares_the_floor_alone_is_found_out() {
+    breaks(raised().with(Bug::RowNotCompared), Rule::I5);
+}
+
+// `self.expect(layout.meta())` in `Known::claim`, and the lineage that `make_changes` writes again with a seal.
+#[test]
+fn a_claim_that_does_not_compare_the_identity_is_found_out() {
+    breaks(ended().with(Bug::MetaNotCompared), Rule::I7);
+}
+
+// `self.expect(layout.account(..))` in `Known::claim` and in `Known::record`.
+#[test]
+fn a_transaction_that_does_not_compare_stop_and_halt_is_found_out() {
+    breaks(ended().with(Bug::AccountNotCompared), Rule::I7);
+}
+
+// `self.expect(layout.row(&candidate.slot))` in `Known::record`.
+#[test]
+fn a_record_that_does_not_compare_its_claim_is_found_out() {
+    let two = Setup::etcd().narrow();
+    breaks(two.with(Bug::RecordNotCompared), Rule::I4);
+    breaks(two.with(Bug::RecordNotCompared), Rule::I2);
+}
+
+// The comparisons in `Known::amend`.
+#[test]
+fn a_raise_that_compares_nothing_is_found_out() {
+    let setup = Setup {
+        raises: 1,
+        ..Setup::etcd().single()
+    };
+    breaks(setup.with(Bug::RaiseNotCompared), Rule::I4);
+}
+
+// `claim_slot` answers from memory what is recorded or refused for good, and nothing else; `Known::claim` puts a sign
+// of life into what else would only read.
+#[test]
+fn a_permit_by_what_was_read_without_a_transaction_is_found_out() {
+    breaks(raised().with(Bug::OldReadPermits), Rule::I5);
+    breaks(ended().with(Bug::OldReadPermits), Rule::I7);
+}
+
+// `make`: `CallError::Unknown` is `StoreError::Unknown`, which the guard asks again.
+#[test]
+fn an_unknown_outcome_over_etcd_taken_for_a_failure_is_found_out() {
+    breaks(slot().with(Bug::UnknownIsFailure), Rule::L1);
+}
+
+// The same.
+#[test]
+fn an_unknown_outcome_over_etcd_taken_for_a_success_is_found_out() {
+    breaks(slot().with(Bug::UnknownIsSuccess), Rule::I1);
+    breaks(slot().with(Bug::UnknownIsSuccess), Rule::I3);
+}
+
+// `record_signature` returns what the book says stands.
+#[test]
+fn releasing_the_loser_of_a_race_over_etcd_is_found_out() {
+    let two = Setup::etcd().narrow();
+    breaks(two.with(Bug::LoserReleased), Rule::I2);
+    breaks(two.with(Bug::LoserReleased), Rule::I3);
+}
+
+// `is_another`: the cluster's id.
+#[test]
+fn using_a_cluster_of_another_id_is_found_out() {
+    let renamed = Setup {
+        restore: Restore::Renamed,
+        ..Setup::went_back().narrow()
+    };
+    breaks(renamed.with(Bug::IdentityIgnored), Rule::I7);
+}
+
+// `is_another`: the revision. Floors that are equal hide what was recorded since.
+#[test]
+fn a_revision_that_went_back_and_is_ignored_is_found_out() {
+    let lower = Setup {
+        restore: Restore::Silent,
+        ..Setup::went_back().narrow()
+    };
+    breaks(lower.with(Bug::RevisionIgnored), Rule::I7);
+    let noted = Setup {
+        noted: Noted::BeforeTheAnswer,
+        signatures: 2,
+        ..lower
+    };
+    breaks(noted.with(Bug::RevisionIgnored), Rule::I2);
+}
+
+// `hold_against`: `went_back`.
+#[test]
+fn floors_of_the_witness_that_are_ignored_are_found_out() {
+    let bumped = Setup::went_back().narrow();
+    breaks(bumped.with(Bug::WitnessIgnored), Rule::I1);
+}
+
+// `hold_against`: the lineage.
+#[test]
+fn a_lineage_that_is_ignored_is_found_out() {
+    let wiped = Setup {
+        restore: Restore::Never,
+        losses: 1,
+        ..Setup::went_back().narrow()
+    };
+    breaks(wiped.with(Bug::LineageIgnored), Rule::I7);
+}
+
+// `take_in_ends`.
+#[test]
+fn a_seal_or_stop_of_the_witness_that_is_ignored_is_found_out() {
+    let ended = Setup {
+        ends: 1,
+        ..Setup::went_back().narrow()
+    };
+    breaks(ended.with(Bug::EndsIgnored), Rule::I7);
+}

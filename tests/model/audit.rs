@@ -83,6 +83,11 @@ pub(crate) fn judge(setup: &Setup, before: &State, after: &mut State, event: Eve
     match event {
         Event::Quiet | Event::Outside => {}
         Event::Reread => growth(setup, &before.memory, &after.memory.clone(), after),
+        Event::Withheld => {
+            if !is_ended(before) {
+                find(after, Rule::L1);
+            }
+        }
         Event::Granted { baker, at, witness } => {
             if before.foreign || went_back(witness, before) || is_ended(before) {
                 find(after, Rule::I7);
@@ -143,7 +148,12 @@ fn growth(setup: &Setup, old: &Table, new: &Table, after: &mut State) {
             // A claim is entered above the floor, and raises it.
             (Row::Free, Row::Claimed(_)) => old.height().refuses(*at) || !new.height().refuses(*at),
             // What is forgotten is refused from then on.
-            (Row::Claimed(_) | Row::Signed(..), Row::Free) => !new.height().refuses(*at),
+            (Row::Claimed(_), Row::Free) => !new.height().refuses(*at),
+            // A signature only far below the floor; replays of a store that came back are another matter.
+            (Row::Signed(..), Row::Free) => {
+                let kept = !setup.prunes && !after.restored;
+                kept || !new.height().refuses(*at)
+            }
             (Row::Claimed(was), Row::Claimed(is)) => was != is,
             (Row::Claimed(was), Row::Signed(is, sig)) => {
                 let first = after.history.recorded[at.index()];

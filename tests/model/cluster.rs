@@ -3,7 +3,7 @@
 
 use super::etcd::{look, present};
 use super::knowledge::{Keys, Revisions};
-use super::setup::{Restore, Setup};
+use super::setup::{Bug, Restore, Setup};
 use super::step::Event;
 use super::words::{Account, Table};
 use super::world::State;
@@ -20,7 +20,7 @@ pub(crate) enum End {
 pub(crate) const ENDS: [End; 4] = [End::Seal, End::Stop, End::Halt, End::Resume];
 
 /// Made by a replica that knows everything: one that does not is told by its comparison, and tries again.
-pub(crate) fn end(state: &mut State, end: End) -> Option<Event> {
+pub(crate) fn end(setup: &Setup, state: &mut State, end: End) -> Option<Event> {
     let etcd = state.etcd.as_mut()?;
     let table = &mut state.disk;
     let revisions = &mut etcd.revisions;
@@ -29,7 +29,9 @@ pub(crate) fn end(state: &mut State, end: End) -> Option<Event> {
         (End::Seal, _) if !table.sealed => {
             table.sealed = true;
             // The lineage is written with it, so that claims which were decided before do not hold.
-            revisions.meta = revision;
+            if !setup.has(Bug::SealBesideIdentity) {
+                revisions.meta = revision;
+            }
         }
         (End::Stop, Account::Free | Account::Halted) => table.account = Account::Stopped,
         (End::Halt, Account::Free) => table.account = Account::Halted,

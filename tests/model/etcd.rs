@@ -9,7 +9,7 @@ use super::claims;
 use super::decision::{self, Decision};
 use super::knowledge::{Etcd, Keys, Known, Replica, Txn, What};
 use super::setup::{Bug, Noted, Setup};
-use super::step::{Event, end, grant, refuse};
+use super::step::{Event, end, grant, refuse, withhold};
 use super::words::{Floor, Row, Sig, Table};
 use super::world::{Request, Stage, State, Witness};
 
@@ -34,7 +34,9 @@ fn writes(setup: &Setup, txn: &Txn) -> (Table, Keys) {
             let (decision, after) = claims::claim(setup, &basis.table, baker, at);
             if decision == Decision::Fresh {
                 keys.floor = true;
-                keys.rows = basis.gone(&after);
+                if !setup.leaves_rows {
+                    keys.rows = basis.gone(&after);
+                }
                 keys.rows[at.index()] = true;
             }
             after
@@ -60,18 +62,23 @@ fn compares(setup: &Setup, txn: &Txn, keys: Keys, etcd: &Etcd) -> bool {
     let (known, there) = (&txn.basis.revisions, &etcd.revisions);
     let unless = |bug| setup.has(bug) || setup.has(Bug::NothingCompared);
     let meta = known.meta == there.meta || setup.has(Bug::MetaNotCompared);
-    let account = known.account == there.account || setup.has(Bug::AccountNotCompared);
+    let account = known.account == there.account;
     let floor = known.floor == there.floor;
     let row = |at: usize| known.rows[at] == there.rows[at];
     match txn.what {
         What::Claim(_, at) => {
             let floor = floor || unless(Bug::FloorNotCompared);
+            let account = account || setup.has(Bug::AccountNotCompared);
             meta && account && floor && (row(at.index()) || unless(Bug::RowNotCompared))
         }
-        What::Record(sig) => account && (row(sig.at.index()) || setup.has(Bug::RecordNotCompared)),
+        What::Record(sig) => {
+            let account = account || setup.has(Bug::RecordBesideHalt);
+            account && (row(sig.at.index()) || setup.has(Bug::RecordNotCompared))
+        }
         What::Raise(_) => {
             let mut gone = (0..keys.rows.len()).filter(|at| keys.rows[*at]);
-            setup.has(Bug::RaiseNotCompared) || meta && floor && gone.all(row)
+            let ended = gone.all(row) || setup.has(Bug::EndedNotCompared);
+            setup.has(Bug::RaiseNotCompared) || meta && floor && ended
         }
     }
 }
@@ -174,6 +181,9 @@ pub(crate) fn claim(setup: &Setup, state: &mut State, who: usize) -> Option<Even
     if decision == Decision::Again && setup.has(Bug::OldReadPermits) {
         return grant(state, who, seen);
     }
+    if decision == Decision::Withheld && setup.has(Bug::OldHaltRefuses) {
+        return withhold(state, who);
+    }
     let what = What::Claim(baker, at);
     let made = make(setup, state, &Txn { what, basis });
     if !hear(setup, state, who, &seen, made.unwrap_or(Keys::ALL)) {
@@ -183,7 +193,7 @@ pub(crate) fn claim(setup: &Setup, state: &mut State, who: usize) -> Option<Even
         _ if made.is_none() => from_memory(setup, state, who).or(Some(Event::Quiet)),
         Decision::Fresh | Decision::Again => grant(state, who, seen),
         Decision::Refused => refuse(state, who),
-        Decision::Withheld => end(state, who),
+        Decision::Withheld => withhold(state, who),
         Decision::Recorded => None,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::audit::Rule;
 use super::run::breaks;
-use super::setup::{Bug, LEVELS, Noted, Restore, Setup};
+use super::setup::{Bug, LEVELS, Noted, ROUNDS, Restore, Setup};
 
 fn slot() -> Setup {
     Setup::etcd().narrow().single()
@@ -49,16 +49,35 @@ fn a_claim_that_compares_the_floor_alone_is_found_out() {
     breaks(raised().with(Bug::RowNotCompared), Rule::I5);
 }
 
-// `self.expect(layout.meta())` in `Known::claim`, and the lineage that `make_changes` writes again with a seal.
+// `self.expect(layout.meta())` in `Known::claim`.
 #[test]
 fn a_claim_that_does_not_compare_the_identity_is_found_out() {
     breaks(ended().with(Bug::MetaNotCompared), Rule::I7);
 }
 
-// `self.expect(layout.account(..))` in `Known::claim` and in `Known::record`.
+// The lineage that `Known::amend` writes again with a seal.
 #[test]
-fn a_transaction_that_does_not_compare_stop_and_halt_is_found_out() {
+fn a_seal_that_leaves_the_identity_as_it_is_is_found_out() {
+    breaks(ended().with(Bug::SealBesideIdentity), Rule::I7);
+}
+
+// `self.expect(layout.account(..))` in `Known::claim`.
+#[test]
+fn a_claim_that_does_not_compare_stop_and_halt_is_found_out() {
     breaks(ended().with(Bug::AccountNotCompared), Rule::I7);
+}
+
+// The same in `Known::record`.
+#[test]
+fn a_record_that_does_not_compare_stop_and_halt_is_found_out() {
+    breaks(ended().with(Bug::RecordBesideHalt), Rule::I7);
+}
+
+// `is_final`: a halt ends, perhaps at another replica.
+#[test]
+fn a_halt_that_is_answered_from_memory_is_found_out() {
+    let resumed = Setup { ends: 2, ..slot() };
+    breaks(resumed.with(Bug::OldHaltRefuses), Rule::L1);
 }
 
 // `self.expect(layout.row(&candidate.slot))` in `Known::record`.
@@ -69,14 +88,21 @@ fn a_record_that_does_not_compare_its_claim_is_found_out() {
     breaks(two.with(Bug::RecordNotCompared), Rule::I2);
 }
 
-// The comparisons in `Known::amend`.
+// `self.expect(layout.floor(stream))` in `Known::amend`.
 #[test]
 fn a_raise_that_compares_nothing_is_found_out() {
-    let setup = Setup {
-        raises: 1,
-        ..Setup::etcd().single()
+    let rounds = Setup {
+        positions: ROUNDS,
+        requests: 1,
+        ..raised()
     };
-    breaks(setup.with(Bug::RaiseNotCompared), Rule::I4);
+    breaks(rounds.with(Bug::RaiseNotCompared), Rule::I4);
+}
+
+// `self.expect(layout.row(slot))` in `Known::amend` and in `Known::end`.
+#[test]
+fn a_raise_that_ends_what_was_signed_meanwhile_is_found_out() {
+    breaks(raised().with(Bug::EndedNotCompared), Rule::I4);
 }
 
 // `claim_slot` answers from memory what is recorded or refused for good, and nothing else; `Known::claim` puts a sign

@@ -137,13 +137,22 @@ pub(crate) enum Bug {
     FloorNotCompared,
     RowNotCompared,
     MetaNotCompared,
+    /// Of a claim, stop and halt.
     AccountNotCompared,
+    /// Of a record, stop and halt.
+    RecordBesideHalt,
     /// Of a record, the row.
     RecordNotCompared,
     /// Of a raise, anything.
     RaiseNotCompared,
+    /// Of a raise, the claims that it ends.
+    EndedNotCompared,
+    /// A seal leaves the key of the lineage as it is.
+    SealBesideIdentity,
     /// A claim that somebody read is a permit without a transaction.
     OldReadPermits,
+    /// A halt that somebody read is an answer without a transaction.
+    OldHaltRefuses,
     // What is not held against the witness.
     RevisionIgnored,
     LineageIgnored,
@@ -163,6 +172,8 @@ pub(crate) struct Setup {
     pub(crate) positions: &'static [At],
     /// Whether the levels are so far apart that a claim prunes the rows of the level before.
     pub(crate) prunes: bool,
+    /// Whether it leaves them all the same: it removes no more than etcd takes at once.
+    pub(crate) leaves_rows: bool,
     pub(crate) rival: Rival,
     pub(crate) signers: &'static [Signer],
     /// Signatures that signers make for one payload at most.
@@ -213,6 +224,7 @@ impl Setup {
             requests: 2,
             positions: ROUNDS,
             prunes: false,
+            leaves_rows: false,
             rival: Rival::Content,
             signers: CARELESS,
             signatures: 2,

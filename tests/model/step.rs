@@ -34,6 +34,8 @@ pub(crate) enum Event {
         baker: Baker,
         at: At,
     },
+    /// A request was told that the key is halted or stopped, or the store sealed.
+    Withheld,
     /// A process replaced what it shows by what it read.
     Reread,
     /// The store was replaced or lost: no step of the protocol.
@@ -62,7 +64,7 @@ pub(crate) fn make(setup: &Setup, state: &mut State, action: Action) -> Option<E
         Action::Late => etcd::late(setup, state),
         Action::Restart(who) => etcd::restart(setup, state, who),
         Action::RaiseAt(who, floor) => etcd::raise(setup, state, who, floor),
-        Action::End(end) => cluster::end(state, end),
+        Action::End(end) => cluster::end(setup, state, end),
         Action::Live(who) => cluster::live(state, who),
         Action::ClaimAnswered(who) => shared::claim(setup, state, who),
         Action::ClaimUnheard(baker, at) => shared::claim_unheard(setup, state, baker, at),
@@ -123,6 +125,12 @@ pub(crate) fn end(state: &mut State, who: usize) -> Option<Event> {
 pub(crate) fn refuse(state: &mut State, who: usize) -> Option<Event> {
     let Request { baker, at, .. } = state.requests[who].take()?;
     Some(Event::Refused { baker, at })
+}
+
+/// Ends a request with a refusal for as long as the operator wants it.
+pub(crate) fn withhold(state: &mut State, who: usize) -> Option<Event> {
+    state.requests[who] = None;
+    Some(Event::Withheld)
 }
 
 fn ask(state: &mut State, who: usize, baker: Baker, at: At) -> Option<Event> {

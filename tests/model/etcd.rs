@@ -208,7 +208,12 @@ fn from_memory(setup: &Setup, state: &mut State, who: usize) -> Option<Event> {
             state.requests[who].as_mut()?.stage = Stage::Releasing(table.row(at).sig()?);
             Some(Event::Quiet)
         }
-        Decision::Refused if table.floor.is_some() && !replica.doubts => refuse(state, who),
+        Decision::Refused if table.floor.is_some() && !replica.doubts => {
+            if setup.has(Bug::LoserWaits) {
+                return Some(Event::Quiet);
+            }
+            refuse(state, who)
+        }
         Decision::Refused | Decision::Withheld | Decision::Fresh | Decision::Again => None,
     }
 }

@@ -32,14 +32,22 @@ fn a_claim_that_compares_nothing_is_found_out() {
 // `self.expect(layout.floor(&stream))` in `Known::claim`: below a floor that has risen, and where rows were pruned.
 #[test]
 fn a_claim_that_compares_its_row_alone_is_found_out() {
-    let rounds = Setup::etcd().single();
-    breaks(rounds.with(Bug::FloorNotCompared), Rule::I4);
+    let alone = Setup {
+        requests: 1,
+        ..Setup::etcd().single()
+    };
+    breaks(alone.with(Bug::FloorNotCompared), Rule::I4);
     let pruned = Setup {
         positions: LEVELS,
         prunes: true,
-        ..rounds
+        ..alone
     };
-    breaks(pruned.with(Bug::FloorNotCompared), Rule::I1);
+    breaks(pruned.with(Bug::FloorNotCompared), Rule::I8);
+    let two = Setup {
+        requests: 2,
+        ..pruned
+    };
+    breaks(two.with(Bug::FloorNotCompared), Rule::I1);
 }
 
 // `self.expect(layout.row(&candidate.slot))` in `Known::claim`: a raise to the very floor ends a claim, and leaves
@@ -134,6 +142,12 @@ fn releasing_the_loser_of_a_race_over_etcd_is_found_out() {
     breaks(two.with(Bug::LoserReleased), Rule::I3);
 }
 
+// `claim_slot` answers from memory what is refused for good.
+#[test]
+fn letting_the_loser_of_a_slot_over_etcd_wait_is_found_out() {
+    breaks(slot().with(Bug::LoserWaits), Rule::L2);
+}
+
 // `is_another`: the cluster's id.
 #[test]
 fn using_a_cluster_of_another_id_is_found_out() {
@@ -183,6 +197,7 @@ fn a_lineage_that_is_ignored_is_found_out() {
 fn a_seal_or_stop_of_the_witness_that_is_ignored_is_found_out() {
     let ended = Setup {
         ends: 1,
+        requests: 1,
         ..Setup::went_back().narrow()
     };
     breaks(ended.with(Bug::EndsIgnored), Rule::I7);

@@ -2,16 +2,16 @@
 
 use super::etcd_situations::Over;
 use super::run::holds;
-use super::setup::{ALL, LEVELS, MIXED, Noted, ROUNDS, Restore, Setup};
+use super::setup::{ALL, CARELESS, LEVELS, MIXED, Noted, Restore, Setup};
 use super::situations::Situation;
 
 #[test]
 fn replicas_that_decide_on_old_knowledge_never_sign_a_slot_twice() {
-    let small = Setup::etcd().narrow();
-    let large = Setup {
+    let mixed = Setup {
         signers: MIXED,
         ..Setup::etcd()
     };
+    let (small, large) = (mixed.narrow(), Setup::etcd());
     let situations = &[
         Situation::Replay,
         Situation::LostRace,
@@ -24,21 +24,22 @@ fn replicas_that_decide_on_old_knowledge_never_sign_a_slot_twice() {
         Situation::Etcd(Over::OldRecord),
         Situation::Etcd(Over::LostAnswer),
     ];
-    holds(small, large, situations, 1_000);
+    holds(small, large, situations, 5_000);
 }
 
 #[test]
 fn transactions_that_come_late_or_twice_change_nothing() {
-    let small = Setup {
+    let late = Setup {
         late: true,
-        ..Setup::etcd().narrow()
+        signers: MIXED,
+        ..Setup::etcd()
     };
+    let situations = &[Situation::Etcd(Over::LateCopy), Situation::Replay];
     let large = Setup {
-        late: true,
-        ..Setup::etcd().single()
+        signers: CARELESS,
+        ..late.single()
     };
-    let situations = &[Situation::Etcd(Over::LateCopy), Situation::LostRace];
-    holds(small, large, situations, 1_000);
+    holds(late.narrow(), large, situations, 20_000);
 }
 
 #[test]
@@ -52,24 +53,21 @@ fn positions_are_claimed_in_order_on_old_knowledge_or_never() {
         Situation::Etcd(Over::OldClaim),
         Situation::Etcd(Over::OldRecord),
     ];
-    holds(small, large, situations, 1_000);
+    holds(small, large, situations, 90_000);
 }
 
 #[test]
 fn three_replicas_over_etcd_never_sign_a_slot_twice() {
     let three = Setup {
         requests: 3,
-        ..Setup::etcd().single()
+        ..Setup::etcd()
     };
-    let large = Setup {
-        positions: ROUNDS,
-        ..three
-    };
+    let large = three.single();
     let situations = &[
         Situation::Etcd(Over::OldClaim),
         Situation::Etcd(Over::LostAnswer),
     ];
-    holds(three.narrow(), large, situations, 1_000);
+    holds(three.narrow(), large, situations, 5_000);
 }
 
 #[test]
@@ -103,7 +101,12 @@ fn what_is_raised_over_in_etcd_is_refused_however_old_the_knowledge_of_it() {
         ..small
     };
     let situations = &[Situation::RecordHomeless, Situation::Etcd(Over::OldClaim)];
-    holds(small.narrow(), large, situations, 1_000);
+    let alone = Setup {
+        requests: 1,
+        ..small
+    };
+    holds(small.narrow(), small, situations, 1_000);
+    holds(alone, large, situations, 5_000);
 }
 
 #[test]
@@ -117,24 +120,26 @@ fn a_seal_a_stop_or_a_halt_between_decision_and_transaction_holds() {
         Situation::Etcd(Over::SealUnderWay),
         Situation::Etcd(Over::HaltUnderWay),
     ];
-    holds(small.narrow(), large, situations, 1_000);
+    holds(small.narrow(), large, situations, 20_000);
 }
 
 #[test]
 fn over_etcd_the_owner_of_a_claim_can_always_get_its_signature() {
-    let small = Setup {
+    let progress = Setup {
         progress: true,
-        ..Setup::etcd().single()
-    };
-    let large = Setup {
         late: true,
-        ..small
+        ..Setup::etcd()
     };
+    let small = Setup {
+        signers: MIXED,
+        ..progress
+    };
+    let large = progress.single();
     let situations = &[
         Situation::Etcd(Over::LostAnswer),
         Situation::Etcd(Over::OldClaim),
     ];
-    holds(small.narrow(), large, situations, 500);
+    holds(small.narrow(), large, situations, 20_000);
 }
 
 #[test]
@@ -148,8 +153,19 @@ fn a_cluster_that_went_back_permits_nothing_to_a_replica_that_knows_it() {
         Situation::Etcd(Over::Doubt),
         Situation::Etcd(Over::BelievedAgain),
     ];
-    holds(bumped.narrow(), bumped, situations, 1_000);
-    holds(lower.narrow(), lower, situations, 1_000);
+    // One replica that starts anew, with two positions; the others are heard of until the cluster goes back.
+    let alone = |setup| Setup {
+        requests: 1,
+        ..setup
+    };
+    for setup in [bumped, lower] {
+        let three = Setup {
+            requests: 3,
+            ..setup.narrow()
+        };
+        holds(setup.narrow(), three, situations, 5_000);
+        holds(alone(setup), alone(setup), situations, 20_000);
+    }
 }
 
 #[test]
@@ -159,26 +175,23 @@ fn a_cluster_that_forgot_a_seal_or_a_stop_permits_nothing() {
         ..Setup::went_back()
     };
     let large = Setup { ends: 2, ..small };
-    holds(
-        small.narrow(),
-        large,
-        &[Situation::Etcd(Over::Doubt)],
-        1_000,
-    );
+    let situations = &[Situation::Etcd(Over::Doubt)];
+    holds(small.narrow(), large.narrow(), situations, 100_000);
 }
 
 #[test]
 fn a_cluster_of_another_id_permits_nothing() {
     let small = Setup {
         restore: Restore::Renamed,
+        signatures: 2,
         ..Setup::went_back()
     };
     let large = Setup {
-        signatures: 2,
+        requests: 3,
         ..small
     };
     let situations = &[Situation::Etcd(Over::Doubt), Situation::ForeignStore];
-    holds(small.narrow(), large, situations, 1_000);
+    holds(small.narrow(), large.narrow(), situations, 5_000);
 }
 
 #[test]
@@ -192,7 +205,7 @@ fn a_cluster_that_was_wiped_permits_nothing() {
         Situation::Etcd(Over::Doubt),
         Situation::Etcd(Over::AnotherLineage),
     ];
-    holds(small.narrow(), small, situations, 1_000);
+    holds(small.narrow(), small, situations, 5_000);
 }
 
 #[test]
@@ -203,6 +216,10 @@ fn a_signature_that_is_rolled_back_is_noticed_by_the_revision_if_that_is_noted_a
         signatures: 2,
         ..Setup::went_back()
     };
+    let three = Setup {
+        requests: 3,
+        ..small
+    };
     let situations = &[Situation::RecordRolledBack, Situation::Etcd(Over::Doubt)];
-    holds(small.narrow(), small, situations, 1_000);
+    holds(small.narrow(), three.narrow(), situations, 5_000);
 }

@@ -163,8 +163,8 @@ fn a_cluster_that_went_back_permits_nothing_to_a_replica_that_knows_it() {
             requests: 3,
             ..setup.narrow()
         };
-        holds(setup.narrow(), three, situations, 5_000);
-        holds(alone(setup), alone(setup), situations, 20_000);
+        holds(setup.narrow(), setup, situations, 5_000);
+        holds(alone(setup), three, situations, 20_000);
     }
 }
 

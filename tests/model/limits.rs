@@ -155,6 +155,18 @@ fn signs_of_life_in_doubt_hide_a_signature_that_is_rolled_back() {
     differs(silent, living, Rule::I2);
 }
 
+/// A claim of other bytes that comes late to a cluster that went back brings the floor to where it was seen. A witness
+/// of floors does not know whose claim it was.
+#[test]
+fn a_claim_that_comes_late_to_a_cluster_that_went_back_is_not_told_from_the_one_that_was_there() {
+    let sound = Setup::went_back().narrow();
+    let late = Setup {
+        late: true,
+        ..sound
+    };
+    differs(sound, late, Rule::I1);
+}
+
 fn noted_at_once() -> Setup {
     Setup {
         restore: Restore::Silent,

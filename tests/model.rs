@@ -11,6 +11,12 @@
 //!   a time over a file: a write shows in the page cache, and is durable only after a sync; pages are written
 //!   early by chance; syncs fail and leave pages that look clean; kills keep the cache, power cuts lose it; a
 //!   start copies the file, and so does a process that goes on after a full disk.
+//! - The same replicas over etcd, in the steps of `src/etcd`: each decides on what it knows of every key, which is
+//!   old by any amount, and makes a transaction that compares the revisions of what decides. One that fails brings
+//!   back what is there; an answer may be lost; a copy of a transaction may come at any time, and often. Seals,
+//!   stops, halts and raises come between a decision and its transaction.
+//! - Clusters of etcd that go back to a copy, with a revision that is lower or not or with another id, or that are
+//!   emptied and given floors anew; replicas that start anew with what they noted, or without it.
 //! - Two signers that replay, refuse or sign again what is below their own watermark, with or without one, and
 //!   lose it. Each signature has a fresh nonce.
 //! - A network from which no message is ever taken: each arrives late, twice, out of order or never, and a
@@ -21,14 +27,23 @@
 //! # What is the program's own
 //!
 //! `decision` asks the program's `guard::Book` for every claim, record, raise and pruning. The rest is written
-//! here: the order of the steps (`step`), the store (`shared`, `embedded`), the faults. The rules (`audit`,
+//! here: the order of the steps (`step`), the store (`shared`, `embedded`, `etcd`), what of a store in etcd is known
+//! (`knowledge`), the faults (`operator`, `cluster`). The rules (`audit`,
 //! `progress`) look at the world from outside and know nothing of seeded bugs.
 //!
 //! # What is left out, and why nothing is lost by it
 //!
 //! - Payloads are letters: that bytes are read as the chain reads them is for the tests of the parser.
 //! - One chain, key and kind: streams share nothing in a book but stops, halts and seals, which only take a yes
-//!   away. Those, the far-future limit and the clock are not modelled.
+//!   away. Those are asked over etcd alone; the far-future limit and the clock are not modelled.
+//! - A transaction of etcd that is long under way: decision and transaction are one step, and the knowledge of the
+//!   decision is as old as it likes. What its replica learns meanwhile changes nothing of it.
+//! - Signs of life: they change no key, and raise the revision, which tells something only where a cluster went
+//!   back. There it is raised by a step of its own, or at the restore.
+//! - Answers of a member that lags: whatever is asked of etcd writes, so no member answers by itself. A bug takes
+//!   such an answer for a permit.
+//! - The wait for the signature of another replica, which only puts off a permit; and changes of more keys than etcd
+//!   takes at once, which are several transactions like these.
 //! - A batch of one commit: nobody is answered before the sync, so commits that share one look like commits one
 //!   after the other.
 //! - Torn pages and damaged files: the store's own tests cut power at every write; here a commit is whole or not.
@@ -43,7 +58,10 @@
 //! it. Two payloads, two signatures and two positions in each of the three relations (next round, next
 //! level, far enough to prune) are what a shortest violation needs; all three positions together show that a chain
 //! of floors adds nothing. Requests of replicas beyond the second are present as transactions that nobody
-//! hears of, at any time. `scripts/model` explores the next size up.
+//! hears of, at any time. Over etcd a comparison fails or holds: knowledge of a key matters as the present one or as
+//! some earlier one, and one slot has three of them, which two replicas show in all pairs and a third one adds
+//! nothing to. One late copy at a time is enough, because a copy that did nothing leaves nothing.
+//! `scripts/model` explores the next size up.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -66,12 +84,24 @@ mod audit;
 mod bugs;
 #[path = "model/claims.rs"]
 mod claims;
+#[path = "model/cluster.rs"]
+mod cluster;
 #[path = "model/decision.rs"]
 mod decision;
 #[path = "model/embedded.rs"]
 mod embedded;
+#[path = "model/etcd.rs"]
+mod etcd;
+#[path = "model/etcd_bugs.rs"]
+mod etcd_bugs;
+#[path = "model/etcd_holds.rs"]
+mod etcd_holds;
+#[path = "model/etcd_situations.rs"]
+mod etcd_situations;
 #[path = "model/holds.rs"]
 mod holds;
+#[path = "model/knowledge.rs"]
+mod knowledge;
 #[path = "model/limits.rs"]
 mod limits;
 #[path = "model/operator.rs"]

@@ -3,6 +3,7 @@
 //! The list is generous: it names what the network, the disk, the signers, the operator and the replicas may
 //! do, in any order and any number of times. Whether a step does anything is decided where it is made.
 
+use super::cluster::{ENDS, End};
 use super::setup::{Bug, Copies, Noted, Restore, Setup, Witnessed};
 use super::words::{At, BAKERS, Baker, Floor, Sig};
 use super::world::{Process, Stage, State};
@@ -63,12 +64,25 @@ pub(crate) enum Action {
     Lose,
     /// The operator sets a first floor, above everything that was ever claimed.
     Init,
+    /// Etcd: a replica reads everything, or what was written since its last look.
+    Look(usize),
+    News(usize),
+    /// The network keeps a copy of what a replica asks of the store; and the copy comes there.
+    Keep(usize),
+    Late,
+    /// A replica starts anew with what it noted.
+    Restart(usize),
+    /// An operator raises a floor at a replica.
+    RaiseAt(usize, Floor),
+    End(End),
+    /// A replica in doubt writes its sign of life.
+    Live(usize),
     /// Seeded bugs only.
     Unknown(usize),
     Timeout(usize),
     Expire(At),
     TakeLease(usize),
-    Look(usize),
+    LookAsLeader(usize),
     Put(usize),
 }
 
@@ -79,6 +93,9 @@ pub(crate) fn enabled(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
         process(setup, state, actions);
     } else {
         unheard(setup, state, actions);
+    }
+    if setup.is_etcd() {
+        replicas(setup, state, actions);
     }
     signers(setup, state, actions);
     operator(setup, state, actions);
@@ -143,7 +160,7 @@ fn claiming(setup: &Setup, who: usize, actions: &mut Vec<Action>) {
     if setup.is_embedded() {
         actions.push(Action::Write(who));
     } else if setup.has(Bug::LeaseInsteadOfCompare) {
-        actions.extend([Action::TakeLease(who), Action::Look(who)]);
+        actions.extend([Action::TakeLease(who), Action::LookAsLeader(who)]);
     } else {
         actions.push(Action::ClaimAnswered(who));
         if setup.has(Bug::UnknownIsFailure) || setup.has(Bug::UnknownIsSuccess) {
@@ -179,10 +196,42 @@ pub(crate) fn sigs(setup: &Setup, state: &State) -> Vec<Sig> {
 }
 
 fn unheard(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
+    if setup.is_etcd() && (state.restored || state.foreign) {
+        // Replicas that know nothing of the cluster that was there before are a limit, not a fault.
+        return;
+    }
     for at in setup.positions {
         actions.extend(BAKERS.map(|baker| Action::ClaimUnheard(baker, *at)));
     }
     actions.extend(sigs(setup, state).into_iter().map(Action::RecordUnheard));
+}
+
+fn replicas(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
+    for who in 0..setup.requests {
+        actions.push(Action::Look(who));
+        if setup.prunes || setup.raises > 0 {
+            actions.push(Action::News(who));
+        }
+        if setup.late {
+            actions.push(Action::Keep(who));
+        }
+        if setup.restore != Restore::Never || setup.losses > 0 {
+            actions.push(Action::Restart(who));
+        }
+        if setup.lives_in_doubt {
+            actions.push(Action::Live(who));
+        }
+        if state.raises_left > 0 {
+            let floors = setup.positions.iter().map(|at| at.floor());
+            actions.extend(floors.map(|floor| Action::RaiseAt(who, floor)));
+        }
+    }
+    if setup.late {
+        actions.push(Action::Late);
+    }
+    if state.ends_left > 0 {
+        actions.extend(ENDS.map(Action::End));
+    }
 }
 
 fn process(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
@@ -221,7 +270,7 @@ fn signers(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
 }
 
 fn operator(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
-    if state.raises_left > 0 {
+    if state.raises_left > 0 && !setup.is_etcd() {
         actions.extend(setup.positions.iter().map(|at| Action::Raise(at.floor())));
     }
     if setup.restore != Restore::Never && !state.restored {

@@ -5,10 +5,11 @@
 
 use super::claims::{claim, is_below};
 use super::decision::Decision;
+use super::knowledge::Etcd;
 use super::setup::Setup;
 use super::step::Event;
-use super::words::{At, BAKERS, Baker, Digest, Row, Sig, Table};
-use super::world::{Stage, State};
+use super::words::{Account, At, BAKERS, Baker, Digest, Row, Sig, Table};
+use super::world::{Stage, State, Witness};
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Rule {
                 "I5: nothing is forwarded without a durable claim that its request was told of"
             }
             Self::I6 => "I6: who asked for some bytes gets a signature over these bytes",
-            Self::I7 => "I7: a store in doubt permits nothing",
+            Self::I7 => "I7: a store that is in doubt, sealed or stopped permits nothing",
             Self::I8 => "I8: what was refused once stays refused",
             Self::L1 => "L1: the owner of a slot is never refused and can always get its signature",
             Self::L2 => "L2: a refusal takes one answer of the store",
@@ -82,9 +83,18 @@ pub(crate) fn judge(setup: &Setup, before: &State, after: &mut State, event: Eve
     match event {
         Event::Quiet | Event::Outside => {}
         Event::Reread => growth(setup, &before.memory, &after.memory.clone(), after),
-        Event::Granted(witness) => {
-            if before.foreign || is_below(witness, &before.disk) {
+        Event::Withheld => {
+            if !is_ended(before) {
+                find(after, Rule::L1);
+            }
+        }
+        Event::Granted { baker, at, witness } => {
+            if before.foreign || went_back(witness, before) || is_ended(before) {
                 find(after, Rule::I7);
+            }
+            let row = after.disk.row(at).digest();
+            if row != Some(true_digest(baker)) && !after.foreign {
+                find(after, Rule::I5);
             }
         }
         Event::Forwarded { baker, at, proved } => {
@@ -98,7 +108,9 @@ pub(crate) fn judge(setup: &Setup, before: &State, after: &mut State, event: Eve
         }
         Event::Released { baker, at, sig } => released(after, baker, at, sig),
         Event::Refused { baker, at } => {
-            if !is_lost(&before.disk, baker, at) {
+            // A replica that knows a cluster which went back refuses what that one was past.
+            let went_back = setup.is_etcd() && before.restored;
+            if !is_lost(&before.disk, baker, at) && !went_back {
                 find(after, Rule::L1);
             }
         }
@@ -107,6 +119,18 @@ pub(crate) fn judge(setup: &Setup, before: &State, after: &mut State, event: Eve
 
 fn find(after: &mut State, rule: Rule) {
     after.history.broken |= rule.bit();
+}
+
+/// Whether the store is not any more what a replica has seen of it.
+fn went_back(witness: Witness, before: &State) -> bool {
+    let behind = |etcd: Etcd| etcd.revisions.last < witness.revision;
+    is_below(witness, &before.disk) || before.etcd.is_some_and(behind)
+}
+
+/// Whether nothing is to be claimed or recorded, or was once for ever.
+fn is_ended(state: &State) -> bool {
+    let table = &state.disk;
+    state.history.ended || table.sealed || table.account != Account::Free
 }
 
 /// The digest over all bytes of a payload, whatever a bug makes of it.
@@ -124,7 +148,12 @@ fn growth(setup: &Setup, old: &Table, new: &Table, after: &mut State) {
             // A claim is entered above the floor, and raises it.
             (Row::Free, Row::Claimed(_)) => old.height().refuses(*at) || !new.height().refuses(*at),
             // What is forgotten is refused from then on.
-            (Row::Claimed(_) | Row::Signed(..), Row::Free) => !new.height().refuses(*at),
+            (Row::Claimed(_), Row::Free) => !new.height().refuses(*at),
+            // A signature only far below the floor; replays of a store that came back are another matter.
+            (Row::Signed(..), Row::Free) => {
+                let kept = !setup.prunes && !after.restored;
+                kept || !new.height().refuses(*at)
+            }
             (Row::Claimed(was), Row::Claimed(is)) => was != is,
             (Row::Claimed(was), Row::Signed(is, sig)) => {
                 let first = after.history.recorded[at.index()];
@@ -137,6 +166,17 @@ fn growth(setup: &Setup, old: &Table, new: &Table, after: &mut State) {
     }
     if fell || changed {
         find(after, Rule::I4);
+    }
+    // A seal does not matter to a signature: whoever takes over starts above every claim.
+    let rows = setup.positions.iter();
+    let mut rows = rows.map(|at| (old.row(*at), new.row(*at)));
+    let withheld = rows.any(|(was, is)| match (was, is) {
+        (Row::Free, Row::Claimed(_)) => old.sealed || old.account != Account::Free,
+        (Row::Claimed(_), Row::Signed(..)) => old.account != Account::Free,
+        _ => false,
+    });
+    if withheld {
+        find(after, Rule::I7);
     }
     // Without a floor everything is refused, until the operator sets one.
     if old.floor.is_some() {
@@ -154,17 +194,15 @@ fn growth(setup: &Setup, old: &Table, new: &Table, after: &mut State) {
 
 /// After the store was replaced, a signature that nobody was told of may be gone, and another come instead.
 fn forget_untold(after: &mut State) {
-    for (recorded, released) in after
-        .history
-        .recorded
-        .iter_mut()
-        .zip(after.history.released)
-    {
-        let requests = after.requests;
-        let told = |sig| {
-            let mut requests = requests.iter().flatten();
-            requests.any(|request| request.stage == Stage::Releasing(sig))
-        };
+    let (requests, etcd) = (after.requests, after.etcd);
+    let told = |sig: Sig| {
+        let mut requests = requests.iter().flatten();
+        let mut replicas = etcd.iter().flat_map(|etcd| &etcd.replicas);
+        requests.any(|request| request.stage == Stage::Releasing(sig))
+            || replicas.any(|replica| replica.known.table.row(sig.at).sig() == Some(sig))
+    };
+    let history = &mut after.history;
+    for (recorded, released) in history.recorded.iter_mut().zip(history.released) {
         *recorded = recorded.filter(|sig| released == Some(*sig) || told(*sig));
     }
 }
@@ -181,6 +219,7 @@ fn remember(setup: &Setup, after: &mut State) {
         let recorded = &mut after.history.recorded[at.index()];
         *recorded = recorded.or(row.sig());
     }
+    after.history.ended |= after.disk.sealed || after.disk.account == Account::Stopped;
 }
 
 /// I2, I3 and I6.

@@ -9,12 +9,12 @@ use std::sync::{LazyLock, OnceLock};
 
 use jiff::Timestamp;
 use signer_proxy::guard::{
-    Answer, Book, Candidate, Change, Raise, Record, Row as ProgramRow, Slot, StoreError, Stream,
-    StreamState, Touched,
+    AccountState, Answer, Book, Candidate, Change, Halt, Raise, Record, Refusal, Row as ProgramRow,
+    Slot, StoreError, Stream, StreamState, Touched,
 };
 use signer_proxy::tezos::{ChainId, ConsensusKind, Level, Position, Round, Scheme, Signature};
 
-use super::words::{At, Digest, Floor, POSITIONS, Row, Sig, Table};
+use super::words::{Account, At, Digest, Floor, POSITIONS, Row, Sig, Table};
 
 /// What the program says of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) enum Decision {
     Again,
     Recorded,
     Refused,
+    /// The key is halted or stopped, or the store sealed: not now, perhaps never.
+    Withheld,
 }
 
 /// What the program does with a signature.
@@ -34,6 +36,8 @@ pub(crate) enum Recording {
     Second,
     /// Its slot is not claimed for its bytes, or not any more.
     Homeless,
+    /// The key was halted or stopped meanwhile.
+    Withheld,
 }
 
 /// What a change leaves: the floor, and which rows.
@@ -49,16 +53,18 @@ type Question = (bool, Table, At, Digest);
 const FLOORS: usize = POSITIONS + 2;
 /// Free, claimed for either digest, signed for either digest.
 const ROWS: usize = 5;
-const SHAPES: usize = 2 * FLOORS * ROWS * ROWS * ROWS;
+/// What stands about the key and the store as a whole.
+const ENDS: usize = 3 * 2;
+const SHAPES: usize = ENDS * 2 * FLOORS * ROWS * ROWS * ROWS;
 /// Two digests at each position.
 const ASKERS: usize = POSITIONS * 2;
 const HEIGHTS: usize = POSITIONS + 1;
 
 /// Decides on a claim, and gives the table with the claim if it is granted.
 pub(crate) fn claim(prunes: bool, table: &Table, at: At, digest: Digest) -> (Decision, Table) {
-    static KNOWN: OnceLock<Vec<(Decision, Left)>> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| questions().map(ask_to_claim).collect());
-    let (decision, left) = known[number(prunes, table, at, digest)];
+    static KNOWN: LazyLock<Vec<OnceLock<(Decision, Left)>>> = LazyLock::new(|| unasked(ASKERS));
+    let known = &KNOWN[number(prunes, table, at, digest)];
+    let (decision, left) = *known.get_or_init(|| ask_to_claim((prunes, *table, at, digest)));
     let mut after = *table;
     if decision == Decision::Fresh {
         after = keep(table, left);
@@ -69,24 +75,24 @@ pub(crate) fn claim(prunes: bool, table: &Table, at: At, digest: Digest) -> (Dec
 
 /// Decides what becomes of a signature.
 pub(crate) fn record(table: &Table, at: At, digest: Digest) -> Recording {
-    static KNOWN: OnceLock<Vec<Recording>> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| questions().map(ask_to_record).collect());
-    known[number(false, table, at, digest)]
+    static KNOWN: LazyLock<Vec<OnceLock<Recording>>> = LazyLock::new(|| unasked(ASKERS));
+    let known = &KNOWN[number(false, table, at, digest)];
+    *known.get_or_init(|| ask_to_record((false, *table, at, digest)))
 }
 
 /// Raises the floor as an operator does, making the stream where there is none.
 pub(crate) fn raise(prunes: bool, table: &Table, floor: Floor) -> Table {
-    static KNOWN: OnceLock<Vec<Left>> = OnceLock::new();
-    let known = KNOWN.get_or_init(|| {
-        let floors = |shape| (0..HEIGHTS).map(move |floor| (shape, Floor(small(floor))));
-        let each = shapes().flat_map(floors);
-        each.map(|((prunes, table), floor)| ask_to_raise(prunes, &table, floor))
-            .collect()
-    });
+    static KNOWN: LazyLock<Vec<OnceLock<Left>>> = LazyLock::new(|| unasked(HEIGHTS));
+    let known = &KNOWN[shape(prunes, table) * HEIGHTS + usize::from(floor.0)];
     keep(
         table,
-        known[shape(prunes, table) * HEIGHTS + usize::from(floor.0)],
+        *known.get_or_init(|| ask_to_raise(prunes, table, floor)),
     )
+}
+
+/// Room for the answers to so many questions about each table.
+fn unasked<T>(each: usize) -> Vec<OnceLock<T>> {
+    (0..SHAPES * each).map(|_| OnceLock::new()).collect()
 }
 
 fn keep(table: &Table, left: Left) -> Table {
@@ -121,7 +127,8 @@ fn questions() -> impl Iterator<Item = Question> {
 /// The place of a table among [`shapes`].
 fn shape(prunes: bool, table: &Table) -> usize {
     let floor = table.floor.map_or(0, |floor| usize::from(floor.0) + 1);
-    let mut number = usize::from(prunes) * FLOORS + floor;
+    let ends = table.account as usize * 2 + usize::from(table.sealed);
+    let mut number = (ends * 2 + usize::from(prunes)) * FLOORS + floor;
     for row in table.rows {
         let code = match row {
             Row::Free => 0,
@@ -148,7 +155,12 @@ fn shapes() -> impl Iterator<Item = (bool, Table)> {
         }
         let floor = rest % FLOORS;
         table.floor = floor.checked_sub(1).map(|floor| Floor(small(floor)));
-        (rest >= FLOORS, table)
+        rest /= FLOORS;
+        let prunes = rest % 2 == 1;
+        let ends = rest / 2;
+        table.account = [Account::Free, Account::Halted, Account::Stopped][ends / 2];
+        table.sealed = ends % 2 == 1;
+        (prunes, table)
     })
 }
 
@@ -160,11 +172,16 @@ fn ask_to_claim((prunes, table, at, digest): Question) -> (Decision, Left) {
     let mut book = book(prunes, &table);
     let candidate = candidate(prunes, at, digest);
     let answer = book.claim(&candidate, now(), &mut Touched::default());
-    let decision = match answer.unwrap() {
-        Answer::Permit => Decision::Fresh,
-        Answer::InFlight { .. } => Decision::Again,
-        Answer::Refused(_) => Decision::Refused,
-        Answer::Recorded(record) => {
+    let decision = match answer {
+        Ok(Answer::Permit) => Decision::Fresh,
+        Ok(Answer::InFlight { .. }) => Decision::Again,
+        Ok(Answer::Refused(Refusal::Halted { .. } | Refusal::Stopped { .. })) => Decision::Withheld,
+        Ok(Answer::Refused(_)) => Decision::Refused,
+        Err(error) => {
+            assert!(table.sealed, "{error}");
+            Decision::Withheld
+        }
+        Ok(Answer::Recorded(record)) => {
             assert_eq!(record, of_slot(at), "a signature of another slot");
             Decision::Recorded
         }
@@ -190,6 +207,7 @@ fn ask_to_record((prunes, table, at, digest): Question) -> Recording {
             Recording::Second
         }
         Err(StoreError::Homeless) => Recording::Homeless,
+        Err(StoreError::Withheld(_)) => Recording::Withheld,
         Err(error) => panic!("{error}"),
     }
 }
@@ -223,9 +241,14 @@ fn left(prunes: bool, book: &Book) -> Left {
 fn book(prunes: bool, table: &Table) -> Book {
     let state = program_state(prunes, table);
     let streams: HashMap<_, _> = state.map(|state| (stream(), state)).into_iter().collect();
+    let account = AccountState {
+        stop_at: (table.account == Account::Stopped).then_some(bottom().level),
+        halt: (table.account == Account::Halted).then(|| Halt::new(now(), "why".to_owned())),
+    };
     Book {
         streams,
-        ..Book::default()
+        accounts: [(stream().into(), account)].into_iter().collect(),
+        sealed: table.sealed.then(now),
     }
 }
 

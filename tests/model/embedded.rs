@@ -39,6 +39,7 @@ pub(crate) fn write(setup: &Setup, state: &mut State, who: usize) -> Option<Even
         Decision::Again => grant(state, who, state.witnesses[0]),
         Decision::Recorded => replay(setup, state, who),
         Decision::Refused => refuse(state, who),
+        Decision::Withheld => end(state, who),
     }
 }
 

@@ -86,3 +86,92 @@ fn a_replica_that_never_saw_a_claim_cannot_notice_its_rollback() {
     };
     differs(sound, silent, Rule::I1);
 }
+
+/// A cluster that went back with a revision that is not lower shows itself by floors and lineage, to those who have
+/// seen them.
+#[test]
+fn a_cluster_that_went_back_is_believed_by_replicas_without_a_witness() {
+    let sound = Setup::went_back().narrow();
+    let blind = Setup {
+        witnessed: Witnessed::Nothing,
+        ..sound
+    };
+    differs(sound, blind, Rule::I1);
+}
+
+/// One that has none is enough.
+#[test]
+fn a_cluster_that_went_back_is_believed_by_the_one_replica_without_a_witness() {
+    let sound = Setup::went_back().narrow();
+    let one = Setup {
+        witnessed: Witnessed::AllButOne,
+        ..sound
+    };
+    differs(sound, one, Rule::I1);
+}
+
+/// What a replica had seen is forgotten if it starts anew before that is noted.
+#[test]
+fn a_witness_over_etcd_that_is_noted_later_misses_the_last_claims() {
+    let sound = Setup::went_back().narrow();
+    let later = Setup {
+        noted: Noted::Later,
+        ..sound
+    };
+    differs(sound, later, Rule::I1);
+}
+
+/// A copy made between claim and record has the same floors as the cluster. A revision that is not lower hides that it
+/// came back, and a replica that starts anew signs the same bytes again.
+#[test]
+fn a_signature_that_is_rolled_back_under_a_raised_revision_is_missed() {
+    let lower = noted_at_once();
+    let bumped = Setup {
+        restore: Restore::Bumped,
+        ..lower
+    };
+    differs(lower, bumped, Rule::I2);
+}
+
+/// The revision is noted with the next floor, and not with the signature that was recorded.
+#[test]
+fn a_revision_that_is_noted_with_floors_alone_misses_a_signature_that_is_rolled_back() {
+    let at_once = noted_at_once();
+    let with_floors = Setup {
+        noted: Noted::WithFloors,
+        ..at_once
+    };
+    differs(at_once, with_floors, Rule::I2);
+}
+
+/// Signs of life of a replica that is in doubt raise the revision to where it was, until the next start.
+#[test]
+fn signs_of_life_in_doubt_hide_a_signature_that_is_rolled_back() {
+    let silent = noted_at_once();
+    let living = Setup {
+        lives_in_doubt: true,
+        ..silent
+    };
+    differs(silent, living, Rule::I2);
+}
+
+/// A claim of other bytes that comes late to a cluster that went back brings the floor to where it was seen. A witness
+/// of floors does not know whose claim it was.
+#[test]
+fn a_claim_that_comes_late_to_a_cluster_that_went_back_is_not_told_from_the_one_that_was_there() {
+    let sound = Setup::went_back().narrow();
+    let late = Setup {
+        late: true,
+        ..sound
+    };
+    differs(sound, late, Rule::I1);
+}
+
+fn noted_at_once() -> Setup {
+    Setup {
+        restore: Restore::Silent,
+        noted: Noted::BeforeTheAnswer,
+        signatures: 2,
+        ..Setup::went_back().narrow()
+    }
+}

@@ -6,6 +6,7 @@ use super::setup::{Bug, FirstFloor, Restore, Setup};
 use super::step::Event;
 use super::words::{At, Change, Floor, Row, Table};
 use super::world::{Process, State};
+use super::{cluster, etcd};
 
 /// Seeded bugs: takes an unsigned claim back, and mostly the floor with it.
 pub(crate) fn reopen(setup: &Setup, state: &mut State, at: At) -> Option<Event> {
@@ -55,6 +56,9 @@ pub(crate) fn raise(setup: &Setup, state: &mut State, floor: Floor) -> Option<Ev
 }
 
 pub(crate) fn restore(setup: &Setup, state: &mut State) -> Option<Event> {
+    if setup.is_etcd() {
+        return cluster::restore(setup, state);
+    }
     if setup.is_embedded() {
         if state.process != Process::Down {
             return None;
@@ -69,6 +73,9 @@ pub(crate) fn restore(setup: &Setup, state: &mut State) -> Option<Event> {
 }
 
 pub(crate) fn lose(setup: &Setup, state: &mut State) -> Option<Event> {
+    if setup.is_etcd() {
+        return cluster::wipe(setup, state);
+    }
     if setup.is_embedded() {
         if state.process != Process::Down {
             return None;
@@ -89,10 +96,16 @@ pub(crate) fn init(setup: &Setup, state: &mut State) -> Option<Event> {
     let floor = setup.positions.iter().filter(known).map(|at| at.floor());
     let floor = floor.max();
     let first = decision::raise(setup.prunes, &Table::default(), floor.unwrap_or_default());
+    if setup.is_etcd() {
+        return cluster::init(state, first);
+    }
     replace(setup, state, first)
 }
 
-pub(crate) fn back_up_disk(state: &mut State) -> Option<Event> {
+pub(crate) fn back_up_disk(setup: &Setup, state: &mut State) -> Option<Event> {
+    if setup.is_etcd() {
+        cluster::back_up(state)?;
+    }
     state.backup = Some(state.disk);
     Some(Event::Quiet)
 }
@@ -103,6 +116,9 @@ pub(crate) fn back_up_file(state: &mut State) -> Option<Event> {
 }
 
 pub(crate) fn note_later(setup: &Setup, state: &mut State, who: usize) -> Option<Event> {
+    if setup.is_etcd() {
+        return etcd::note_later(state, who);
+    }
     if setup.is_embedded() && state.process != Process::Up {
         return None;
     }

@@ -10,6 +10,8 @@ use super::words::At;
 pub(crate) enum Storage {
     /// One linearizable store for several replicas, each with one request under way.
     Shared,
+    /// The same, of which each replica knows something that may be old, compared by revisions: etcd.
+    Etcd,
     /// A file of one process that has several requests under way.
     Embedded,
 }
@@ -39,6 +41,8 @@ pub(crate) enum Restore {
     Never,
     /// Looks like the store that it once was (the snapshot of a disk).
     Silent,
+    /// The same in etcd with a revision that is not lower: raised at the restore, or by signs of life since.
+    Bumped,
     /// Has another identity (a new cluster made from a backup).
     Renamed,
 }
@@ -47,8 +51,10 @@ pub(crate) enum Restore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Witnessed {
     Nothing,
-    /// The floor alone.
+    /// The floor alone; in etcd also identity, revision, seal and stop.
     Floors,
+    /// The same, and one replica over etcd has no state directory.
+    AllButOne,
     /// The floor, and how many commits there were.
     Number,
     /// The floor, and which commit was the last.
@@ -85,6 +91,8 @@ pub(crate) enum FirstFloor {
 pub(crate) enum Noted {
     /// Before the request that caused the change has its answer.
     BeforeTheAnswer,
+    /// The revision of etcd only where something else is news.
+    WithFloors,
     /// Some time later, or never.
     Later,
 }
@@ -123,6 +131,32 @@ pub(crate) enum Bug {
     LoserWaits,
     /// Claims that an operator's raise ends can be taken anew.
     RaiseReopens,
+    // Of a store in etcd: what a transaction does not compare.
+    /// Of a claim, neither floor nor row.
+    NothingCompared,
+    FloorNotCompared,
+    RowNotCompared,
+    MetaNotCompared,
+    /// Of a claim, stop and halt.
+    AccountNotCompared,
+    /// Of a record, stop and halt.
+    RecordBesideHalt,
+    /// Of a record, the row.
+    RecordNotCompared,
+    /// Of a raise, anything.
+    RaiseNotCompared,
+    /// Of a raise, the claims that it ends.
+    EndedNotCompared,
+    /// A seal leaves the key of the lineage as it is.
+    SealBesideIdentity,
+    /// A claim that somebody read is a permit without a transaction.
+    OldReadPermits,
+    /// A halt that somebody read is an answer without a transaction.
+    OldHaltRefuses,
+    // What is not held against the witness.
+    RevisionIgnored,
+    LineageIgnored,
+    EndsIgnored,
 }
 
 /// Bounds, faults and bug of one run.
@@ -138,6 +172,8 @@ pub(crate) struct Setup {
     pub(crate) positions: &'static [At],
     /// Whether the levels are so far apart that a claim prunes the rows of the level before.
     pub(crate) prunes: bool,
+    /// Whether it leaves them all the same: it removes no more than etcd takes at once.
+    pub(crate) leaves_rows: bool,
     pub(crate) rival: Rival,
     pub(crate) signers: &'static [Signer],
     /// Signatures that signers make for one payload at most.
@@ -148,6 +184,12 @@ pub(crate) struct Setup {
     pub(crate) raises: u8,
     /// How often the whole store is lost.
     pub(crate) losses: u8,
+    /// How often somebody seals the store, or stops, halts or resumes the key.
+    pub(crate) ends: u8,
+    /// Whether the network keeps a copy of a transaction and delivers it at any time.
+    pub(crate) late: bool,
+    /// Whether a replica that does not believe its cluster goes on writing signs of life to it.
+    pub(crate) lives_in_doubt: bool,
     pub(crate) first_floor: FirstFloor,
     pub(crate) restore: Restore,
     pub(crate) copies: Copies,
@@ -182,12 +224,16 @@ impl Setup {
             requests: 2,
             positions: ROUNDS,
             prunes: false,
+            leaves_rows: false,
             rival: Rival::Content,
             signers: CARELESS,
             signatures: 2,
             forgets: false,
             raises: 0,
             losses: 0,
+            ends: 0,
+            late: false,
+            lives_in_doubt: false,
             first_floor: FirstFloor::AtClaims,
             restore: Restore::Never,
             copies: Copies::Durable,
@@ -197,6 +243,24 @@ impl Setup {
             power: false,
             progress: false,
             bug: None,
+        }
+    }
+
+    /// Two replicas over etcd.
+    pub(crate) fn etcd() -> Self {
+        Self {
+            storage: Storage::Etcd,
+            ..Self::shared()
+        }
+    }
+
+    /// A cluster that comes back from a copy with the same id, while its replicas start anew.
+    pub(crate) fn went_back() -> Self {
+        Self {
+            restore: Restore::Bumped,
+            witnessed: Witnessed::Floors,
+            noted: Noted::WithFloors,
+            ..Self::etcd().single()
         }
     }
 
@@ -253,6 +317,10 @@ impl Setup {
 
     pub(crate) fn has(&self, bug: Bug) -> bool {
         self.bug == Some(bug)
+    }
+
+    pub(crate) fn is_etcd(&self) -> bool {
+        self.storage == Storage::Etcd
     }
 
     pub(crate) fn is_embedded(&self) -> bool {

@@ -37,6 +37,7 @@ pub(crate) fn claim(setup: &Setup, state: &mut State, who: usize) -> Option<Even
         }
         Decision::Refused if setup.has(Bug::LoserWaits) => return None,
         Decision::Refused => refuse(state, who),
+        Decision::Withheld => end(state, who),
     };
     note(setup, &mut state.witnesses[who], &state.disk);
     event

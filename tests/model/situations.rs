@@ -3,6 +3,7 @@
 use stateright::Property;
 
 use super::claims::digest;
+use super::etcd_situations::Over;
 use super::run::World;
 use super::words::{BAKERS, Row};
 use super::world::{Process, Request, Stage, State};
@@ -26,6 +27,8 @@ pub(crate) enum Situation {
     RollbackNoticed,
     RecordRolledBack,
     ForeignStore,
+    /// What a store in etcd alone has.
+    Etcd(Over),
 }
 
 impl Situation {
@@ -83,12 +86,13 @@ impl Situation {
             Self::ForeignStore => ("a claim meets a foreign store", |_, state| {
                 state.foreign && claiming(state).next().is_some()
             }),
+            Self::Etcd(over) => over.look(),
         };
         Property::sometimes(name, is)
     }
 }
 
-fn claiming(state: &State) -> impl Iterator<Item = &Request> {
+pub(crate) fn claiming(state: &State) -> impl Iterator<Item = &Request> {
     let requests = state.requests.iter().flatten();
     requests.filter(|request| request.stage == Stage::Claiming)
 }

@@ -1,17 +1,22 @@
 //! What each step does. The rules of the protocol that do not depend on where claims are kept are here.
 
 use super::action::Action;
+use super::knowledge::{Keys, What};
 use super::setup::{Setup, Signer};
 use super::words::{At, Baker, Sig};
 use super::world::{Process, Request, Stage, State, Witness};
-use super::{embedded, operator, shared};
+use super::{cluster, embedded, etcd, operator, shared};
 
 /// What a step did that the audit must hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Quiet,
-    /// The store let a request go on to the signers. `witness` is what its replica had noted before.
-    Granted(Witness),
+    /// The store let a request go on to the signers. `witness` is what its replica had noted, or seen, before.
+    Granted {
+        baker: Baker,
+        at: At,
+        witness: Witness,
+    },
     /// Bytes went to a signer; `proved` if the store had told this very request that they may.
     Forwarded {
         baker: Baker,
@@ -29,6 +34,8 @@ pub(crate) enum Event {
         baker: Baker,
         at: At,
     },
+    /// A request was told that the key is halted or stopped, or the store sealed.
+    Withheld,
     /// A process replaced what it shows by what it read.
     Reread,
     /// The store was replaced or lost: no step of the protocol.
@@ -43,6 +50,22 @@ pub(crate) fn make(setup: &Setup, state: &mut State, action: Action) -> Option<E
         Action::Sign(signer, baker, at) => sign(setup, state, signer, baker, at),
         Action::Receive(who, sig) => receive(state, who, sig),
         Action::Release(who) => release(state, who),
+        Action::ClaimAnswered(who) if setup.is_etcd() => etcd::claim(setup, state, who),
+        Action::ClaimUnheard(baker, at) if setup.is_etcd() => {
+            etcd::unheard(setup, state, What::Claim(baker, at))
+        }
+        Action::RecordAnswered(who) if setup.is_etcd() => etcd::record(setup, state, who),
+        Action::RecordUnheard(sig) if setup.is_etcd() => {
+            etcd::unheard(setup, state, What::Record(sig))
+        }
+        Action::Look(who) => etcd::look(setup, state, who, Keys::ALL),
+        Action::News(who) => etcd::look(setup, state, who, Keys::NEWS),
+        Action::Keep(who) => etcd::keep(setup, state, who),
+        Action::Late => etcd::late(setup, state),
+        Action::Restart(who) => etcd::restart(setup, state, who),
+        Action::RaiseAt(who, floor) => etcd::raise(setup, state, who, floor),
+        Action::End(end) => cluster::end(setup, state, end),
+        Action::Live(who) => cluster::live(state, who),
         Action::ClaimAnswered(who) => shared::claim(setup, state, who),
         Action::ClaimUnheard(baker, at) => shared::claim_unheard(setup, state, baker, at),
         Action::RecordAnswered(who) => shared::record(setup, state, who),
@@ -50,7 +73,7 @@ pub(crate) fn make(setup: &Setup, state: &mut State, action: Action) -> Option<E
         Action::GiveUp(who) => end(state, who),
         Action::Unknown(who) => shared::unknown(setup, state, who),
         Action::TakeLease(who) => shared::take_lease(state, who),
-        Action::Look(who) => shared::look(setup, state, who),
+        Action::LookAsLeader(who) => shared::look(setup, state, who),
         Action::Put(who) => shared::put(setup, state, who),
         Action::Write(who) => embedded::write(setup, state, who),
         Action::Synced(who) => embedded::synced(setup, state, who),
@@ -67,7 +90,7 @@ pub(crate) fn make(setup: &Setup, state: &mut State, action: Action) -> Option<E
             Some(Event::Quiet)
         }
         Action::Raise(floor) => operator::raise(setup, state, floor),
-        Action::BackupDisk => operator::back_up_disk(state),
+        Action::BackupDisk => operator::back_up_disk(setup, state),
         Action::BackupFile => operator::back_up_file(state),
         Action::Restore => operator::restore(setup, state),
         Action::Note(who) => operator::note_later(setup, state, who),
@@ -88,7 +111,8 @@ pub(crate) fn grant(state: &mut State, who: usize, witness: Witness) -> Option<E
     request.stage = Stage::Permitted;
     request.proved = true;
     request.in_commit = false;
-    Some(Event::Granted(witness))
+    let Request { baker, at, .. } = *request;
+    Some(Event::Granted { baker, at, witness })
 }
 
 /// Ends a request without an answer that means anything.
@@ -101,6 +125,12 @@ pub(crate) fn end(state: &mut State, who: usize) -> Option<Event> {
 pub(crate) fn refuse(state: &mut State, who: usize) -> Option<Event> {
     let Request { baker, at, .. } = state.requests[who].take()?;
     Some(Event::Refused { baker, at })
+}
+
+/// Ends a request with a refusal for as long as the operator wants it.
+pub(crate) fn withhold(state: &mut State, who: usize) -> Option<Event> {
+    state.requests[who] = None;
+    Some(Event::Withheld)
 }
 
 fn ask(state: &mut State, who: usize, baker: Baker, at: At) -> Option<Event> {

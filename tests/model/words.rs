@@ -156,6 +156,17 @@ pub(crate) enum Change {
     Raise(Floor),
 }
 
+/// What stands about the key as a whole. Only a store in etcd is asked for it here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Account {
+    #[default]
+    Free,
+    /// Until it is resumed.
+    Halted,
+    /// For ever, below all positions of the model.
+    Stopped,
+}
+
 /// What a store holds of one stream; without a floor it holds nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Table {
@@ -164,6 +175,8 @@ pub(crate) struct Table {
     pub(crate) history: Commits,
     /// How many commits made it; counted only where a witness knows the number.
     pub(crate) commits: u8,
+    pub(crate) account: Account,
+    pub(crate) sealed: bool,
 }
 
 impl Table {

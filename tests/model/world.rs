@@ -1,7 +1,8 @@
 //! One state of the world: the store, the requests under way, the signers, the network, and what the audit
 //! remembers. Nothing here decides anything.
 
-use super::setup::Setup;
+use super::knowledge::{Etcd, Identity, Known};
+use super::setup::{Setup, Witnessed};
 use super::words::{At, Baker, Commits, Floor, POSITIONS, Sig, Table};
 
 /// The most requests under way at the same time.
@@ -42,6 +43,25 @@ pub(crate) struct Witness {
     pub(crate) floor: Floor,
     pub(crate) history: Commits,
     pub(crate) commits: u8,
+    /// Of a store in etcd: which cluster it was, the highest revision of any answer, and what never ends.
+    pub(crate) identity: Option<Identity>,
+    pub(crate) revision: u8,
+    pub(crate) sealed: bool,
+    pub(crate) stopped: bool,
+}
+
+/// Nothing is noted yet, but by replicas over etcd, which have read it once.
+fn first_witnesses(setup: &Setup, table: Table) -> [Witness; REQUESTS] {
+    let mut witnesses = [Witness::default(); REQUESTS];
+    if setup.is_etcd() {
+        let with = match setup.witnessed {
+            Witnessed::Nothing => 0,
+            Witnessed::AllButOne => setup.requests - 1,
+            Witnessed::Floors | Witnessed::Number | Witnessed::History => setup.requests,
+        };
+        witnesses[..with].fill(Known::first(table).seen());
+    }
+    witnesses
 }
 
 /// The one process of an embedded store.
@@ -88,8 +108,11 @@ pub(crate) struct State {
     /// Events that a setup allows a few times only.
     pub(crate) raises_left: u8,
     pub(crate) losses_left: u8,
+    pub(crate) ends_left: u8,
     /// Only under a seeded bug: who believes to be the leader.
     pub(crate) lease: Option<u8>,
+    /// A store in etcd, and what each replica knows of it.
+    pub(crate) etcd: Option<Etcd>,
     pub(crate) history: History,
 }
 
@@ -102,6 +125,8 @@ pub(crate) struct History {
     pub(crate) recorded: [Option<Sig>; POSITIONS],
     /// The bakers whose claims were ever durable, for each slot, as bits.
     pub(crate) claimed: [u8; POSITIONS],
+    /// Whether the store was ever sealed, or the key stopped.
+    pub(crate) ended: bool,
     /// Invariants that some step broke, as bits.
     pub(crate) broken: u16,
 }
@@ -120,7 +145,7 @@ impl State {
             memory: if embedded { table } else { Table::default() },
             process: Process::Up,
             requests: [None; REQUESTS],
-            witnesses: [Witness::default(); REQUESTS],
+            witnesses: first_witnesses(setup, table),
             marks: [None; SIGNERS],
             sent: [0; POSITIONS],
             made: [[0; 2]; POSITIONS],
@@ -129,7 +154,9 @@ impl State {
             foreign: false,
             raises_left: setup.raises,
             losses_left: setup.losses,
+            ends_left: setup.ends,
             lease: None,
+            etcd: setup.is_etcd().then(|| Etcd::first(table)),
             history: History::default(),
         }
     }
@@ -151,16 +178,22 @@ impl State {
             if right >= setup.requests {
                 continue;
             }
-            if setup.is_embedded() {
-                if self.requests[left] > self.requests[right] {
-                    self.requests.swap(left, right);
-                }
-            } else {
-                let one = (self.requests[left], self.witnesses[left]);
-                if one > (self.requests[right], self.witnesses[right]) {
-                    self.requests.swap(left, right);
-                    self.witnesses.swap(left, right);
-                }
+            let replica = |who: usize| {
+                // All requests of a process have the same witness.
+                let own = !setup.is_embedded();
+                let witness = own.then_some(self.witnesses[who]);
+                let replica = self.etcd.as_ref().map(|etcd| etcd.replicas[who]);
+                (self.requests[who], witness, replica)
+            };
+            if replica(left) <= replica(right) {
+                continue;
+            }
+            self.requests.swap(left, right);
+            if !setup.is_embedded() {
+                self.witnesses.swap(left, right);
+            }
+            if let Some(etcd) = &mut self.etcd {
+                etcd.replicas.swap(left, right);
             }
         }
     }

@@ -41,9 +41,10 @@ use crate::task::Tasks;
 use crate::tezos::{ChainId, PublicKeyHash};
 
 use gateway::{Gateway, Login};
-use known::Known;
+use known::{Doubt, Known};
 use layout::Layout;
 use leader::Waiting;
+use operate::sentence;
 use witness::Witness;
 
 /// What this replica is told.
@@ -130,11 +131,14 @@ impl EtcdStore {
             patience: terms.patience,
             pin: terms.lineage,
             _lock: terms.lock,
-            witness,
             state: Mutex::new(State {
                 known,
+                doubt: witness
+                    .doubt()
+                    .map(|reason| sentence(&Doubt::passing(reason))),
                 ..State::default()
             }),
+            witness,
         })
     }
 

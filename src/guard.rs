@@ -30,7 +30,8 @@ pub use store::{
     StreamReport, WatermarkStore,
 };
 pub use watermark::{
-    Candidate, Raised, Record, Refusal, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
+    Candidate, RING_LEVELS, RING_ROWS, Raised, Record, Refusal, Row, Slot, SlotText, Stream,
+    StreamState, Verdict, decide,
 };
 
 /// What a claim gives.

@@ -44,7 +44,7 @@ impl EtcdStore {
                 (false, _) => failed = failed.saturating_add(1),
             }
         }
-        Err(too_busy())
+        Err(too_busy().await)
     }
 
     /// The next transaction of `changes`. One that changes nothing is made as well: that all of it stands already is true

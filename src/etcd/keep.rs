@@ -34,6 +34,10 @@ impl EtcdStore {
                 () = shutdown.cancelled() => break,
                 _ = looks.tick() => {}
             }
+            if self.state().doubt.is_some() {
+                self.keep_witness().await;
+                continue;
+            }
             let is_whole = !self.state().known.is_read || nth.is_multiple_of(WHOLE_EVERY);
             nth = nth.wrapping_add(1);
             let looked = if is_whole {

@@ -28,9 +28,31 @@ pub(super) struct Known {
     pub(super) is_read: bool,
 }
 
-/// Floors that were there and are not, or were higher: the store went back.
+/// Why a store is not the one that it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct WentBack(pub(super) String);
+pub(super) struct Doubt {
+    pub(super) reason: String,
+    /// Whether it may not show any more at the next look, and so has to be kept.
+    pub(super) passes: bool,
+}
+
+impl Doubt {
+    /// It shows itself again whenever one looks.
+    pub(super) const fn while_seen(reason: String) -> Self {
+        Self {
+            reason,
+            passes: false,
+        }
+    }
+
+    /// Revisions and other claims go on and cover it.
+    pub(super) const fn passing(reason: String) -> Self {
+        Self {
+            reason,
+            passes: true,
+        }
+    }
+}
 
 impl Known {
     /// The revision of a key as a comparison needs it.
@@ -81,8 +103,9 @@ impl Known {
         outcome: &Outcome,
     ) -> Result<(), StoreError> {
         for (key, value) in &txn.put {
-            self.enter(layout, key, value, outcome.revision)
-                .map_err(StoreError::Unavailable)?;
+            let item = layout.item(key, value);
+            let item = item.map_err(StoreError::Unavailable)?;
+            self.enter(key, item, outcome.revision);
         }
         for key in &txn.delete {
             self.forget(layout, key, outcome.revision);
@@ -95,22 +118,37 @@ impl Known {
         Ok(())
     }
 
-    /// Takes in what was read; what a whole range does not show any more is gone.
+    /// Takes in what was read, all of it or nothing; what a whole range does not show any more is gone. `judge` is asked
+    /// about each item first.
+    ///
+    /// # Errors
+    /// Nothing was taken in.
     pub(super) fn read(
         &mut self,
         layout: &Layout,
         ranges: &[Range],
         outcome: &Outcome,
-    ) -> Result<(), String> {
+        judge: impl Fn(&Item) -> Result<(), Doubt>,
+    ) -> Result<(), Doubt> {
+        let mut items = Vec::new();
+        for entry in outcome.reads.iter().flatten() {
+            self.check_age(entry, outcome.revision)?;
+            if self.is_overtaken(&entry.key, entry.revision) {
+                continue;
+            }
+            let item = layout.item(&entry.key, &entry.value);
+            let item = item.map_err(Doubt::while_seen)?;
+            self.check_row(&item)?;
+            judge(&item)?;
+            items.push((entry, item));
+        }
         for (range, entries) in ranges.iter().zip(&outcome.reads) {
-            let gone = self.missing(range, entries);
-            for key in gone {
+            for key in self.missing(range, entries) {
                 self.forget(layout, &key, outcome.revision);
             }
-            for entry in entries {
-                self.is_later(entry, outcome.revision)?;
-                self.enter(layout, &entry.key, &entry.value, entry.revision)?;
-            }
+        }
+        for (entry, item) in items {
+            self.enter(&entry.key, item, entry.revision);
         }
         Ok(())
     }
@@ -133,33 +171,55 @@ impl Known {
 
     /// What was written at a revision is not older than that in any state of the same store from then on. An answer that
     /// was overtaken by another is of a state before.
-    fn is_later(&self, entry: &Entry, at: i64) -> Result<(), String> {
+    fn check_age(&self, entry: &Entry, at: i64) -> Result<(), Doubt> {
         let Entry { key, revision, .. } = entry;
         match self.revisions.get(key) {
-            Some(known) if known > revision && *known <= at => Err(format!(
+            Some(known) if known > revision && *known <= at => Err(Doubt::passing(format!(
                 "{key} was written at revision {known}, and at revision {at} it is as it was at {revision}: the store went \
                  back, restored from a backup"
-            )),
+            ))),
             Some(_) | None => Ok(()),
         }
     }
 
-    fn enter(
-        &mut self,
-        layout: &Layout,
-        key: &str,
-        value: &[u8],
-        revision: i64,
-    ) -> Result<(), String> {
-        if self
-            .revisions
-            .get(key)
-            .is_some_and(|known| *known > revision)
-        {
+    /// A claim never passes to other bytes, and a signature never changes or goes.
+    fn check_row(&self, item: &Item) -> Result<(), Doubt> {
+        let Item::Row(slot, now) = item else {
+            return Ok(());
+        };
+        let Some(before) = self.book.row(slot) else {
+            return Ok(());
+        };
+        let is_same = (before.digest, before.scheme) == (now.digest, now.scheme);
+        if is_same && (before.record.is_none() || before.record == now.record) {
             return Ok(());
         }
-        // At the same revision it is the same, unless the store is another: then it has to be seen.
-        match layout.item(key, value)? {
+        let Stream { key, kind, .. } = slot.stream;
+        Err(Doubt::passing(format!(
+            "the {kind} of {key} at {} was claimed for {}{} and is not any more: the store went back, and went another way",
+            slot.position,
+            before.digest.short(),
+            if before.record.is_some() {
+                " and signed"
+            } else {
+                ""
+            },
+        )))
+    }
+
+    /// Whether something later is known of a key. At the same revision it is the same, unless the store is another: then it
+    /// has to be seen.
+    fn is_overtaken(&self, key: &str, revision: i64) -> bool {
+        self.revisions
+            .get(key)
+            .is_some_and(|known| *known > revision)
+    }
+
+    fn enter(&mut self, key: &str, item: Item, revision: i64) {
+        if self.is_overtaken(key, revision) {
+            return;
+        }
+        match item {
             Item::Meta { lineage } => self.lineage = Some(lineage),
             Item::Sealed(at) => self.book.sealed = Some(at),
             Item::Floor(stream, floor, floor_at) => {
@@ -173,7 +233,7 @@ impl Known {
             Item::Row(slot, row) => {
                 // Its floor was written with it or before it; reads of a range come floors first.
                 let Some(state) = self.book.streams.get_mut(&slot.stream) else {
-                    return Ok(());
+                    return;
                 };
                 state.rows.insert(slot.position, row);
             }
@@ -181,10 +241,9 @@ impl Known {
                 self.book.accounts.insert(account, state);
             }
             // Nothing decides by it.
-            Item::Other => return Ok(()),
+            Item::Other => return,
         }
         self.revisions.insert(key.to_owned(), revision);
-        Ok(())
     }
 
     /// A key that is not there any more at `revision`.
@@ -216,12 +275,12 @@ impl Known {
     }
 
     /// Holds floors as they are now against those of before.
-    pub(super) fn went_back(&self, floors: &HashMap<Stream, Position>) -> Result<(), WentBack> {
+    pub(super) fn went_back(&self, floors: &HashMap<Stream, Position>) -> Result<(), Doubt> {
         for (stream, before) in floors {
             let now = self.book.streams.get(stream).map(|state| state.floor);
             if now.is_none_or(|now| now < *before) {
                 let now = now.map_or_else(|| "none".to_owned(), |now| now.to_string());
-                return Err(WentBack(format!(
+                return Err(Doubt::while_seen(format!(
                     "the {} watermark of {} was at {before} and is {now}",
                     stream.kind, stream.key
                 )));

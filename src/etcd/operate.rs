@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::guard::{Answer, Candidate, Record, Refusal, StoreError, Touched};
 
 use super::gateway::CallError;
-use super::known::Known;
+use super::known::{Doubt, Known};
+use super::layout::Item;
 use super::wire::{Outcome, Range, Txn};
 use super::{EtcdStore, State};
 
@@ -87,7 +88,7 @@ impl EtcdStore {
                 answer => return answer,
             }
         }
-        Err(too_busy())
+        Err(too_busy().await)
     }
 
     /// Another replica, or an earlier life of this one, may be at these bytes: its signature is worth a short wait.
@@ -151,7 +152,7 @@ impl EtcdStore {
             // What refused it was looked at again.
             is_fresh = true;
         }
-        Err(too_busy())
+        Err(too_busy().await)
     }
 
     /// Makes a transaction and takes in what came of it; true if it was made.
@@ -160,6 +161,8 @@ impl EtcdStore {
     }
 
     async fn make_counted(&self, txn: &Txn) -> Result<Made, StoreError> {
+        // What is written in doubt would cover what the doubt is about.
+        believed(self.state().doubt.as_ref())?;
         let begun = Instant::now();
         // Whatever is answered to what is asked from now on is not older than this.
         let before = self.state().known.revision;
@@ -203,7 +206,7 @@ impl EtcdStore {
         let mut state = self.state();
         believed(state.doubt.as_ref())?;
         if let Some(reason) = is_another(state.known.cluster, before, outcome) {
-            return Err(doubt(&mut state, &reason));
+            return Err(self.doubt(&mut state, &reason));
         }
         state.known.cluster = Some(outcome.cluster);
         state.known.revision = state.known.revision.max(outcome.revision);
@@ -213,9 +216,10 @@ impl EtcdStore {
         } else {
             &txn.otherwise
         };
-        let taken = state.known.read(&self.layout, reads, outcome);
+        let judge = |item: &Item| self.judge(item);
+        let taken = state.known.read(&self.layout, reads, outcome, judge);
         if let Err(reason) = taken {
-            return Err(doubt(&mut state, &reason));
+            return Err(self.doubt(&mut state, &reason));
         }
         let all = self.layout.all();
         let is_all = |range: &Range| match range {
@@ -227,24 +231,35 @@ impl EtcdStore {
             state.known.read_until = state.known.read_until.max(outcome.revision);
         }
         if state.known.is_read
-            && let Err(reason) = self.vouched(&state.known)
+            && let Err(reason) = self.witness.hold_against(&state.known)
         {
-            return Err(doubt(&mut state, &reason));
+            return Err(self.doubt(&mut state, &reason));
         }
         Ok(())
     }
 
-    /// Whether pin and witness believe it.
-    fn vouched(&self, known: &Known) -> Result<(), String> {
-        if let (Some(pin), Some(lineage)) = (&self.pin, &known.lineage)
+    /// Whether pin and witness believe what is about to be known.
+    fn judge(&self, item: &Item) -> Result<(), Doubt> {
+        if let (Some(pin), Item::Meta { lineage }) = (&self.pin, item)
             && pin != lineage
             && !self.witness.is_aside()
         {
-            return Err(format!(
+            return Err(Doubt::while_seen(format!(
                 "the store in etcd has lineage {lineage}, and state.lineage pins {pin}"
-            ));
+            )));
         }
-        self.witness.hold_against(known)
+        self.witness.judge(item)
+    }
+
+    /// Stops believing the store, for good.
+    fn doubt(&self, state: &mut State, doubt: &Doubt) -> StoreError {
+        if doubt.passes {
+            self.witness.keep_doubt(&doubt.reason);
+        }
+        let sentence = sentence(doubt);
+        tracing::error!(reason = doubt.reason, "store refuses to sign");
+        state.doubt = Some(sentence.clone());
+        StoreError::Unavailable(sentence)
     }
 
     /// Reads everything, unless that was done.
@@ -306,30 +321,32 @@ impl State {
 }
 
 /// Why an answer to what was asked after revision `before` was seen cannot be of the same store.
-fn is_another(cluster: Option<u64>, before: i64, outcome: &Outcome) -> Option<String> {
+fn is_another(cluster: Option<u64>, before: i64, outcome: &Outcome) -> Option<Doubt> {
     if let Some(known) = cluster.filter(|known| *known != outcome.cluster) {
-        return Some(format!(
+        return Some(Doubt::while_seen(format!(
             "the cluster was {known:x} and is {:x}: it was restored from a backup, or is another",
             outcome.cluster
-        ));
+        )));
     }
     (outcome.revision < before).then(|| {
-        format!(
+        Doubt::passing(format!(
             "the cluster was at revision {before} and is at {}: it was restored from a backup, or wiped",
             outcome.revision
-        )
+        ))
     })
 }
 
-/// Stops believing the store, for good.
-fn doubt(state: &mut State, reason: &str) -> StoreError {
-    let sentence = format!(
-        "the watermark store in etcd is not believed: {reason}. Nothing is signed here until the right cluster is \
-         back and the proxy is restarted, or this one is accepted with `signer-proxy watermark accept` (docs/replicas.md)"
-    );
-    tracing::error!(reason, "store refuses to sign");
-    state.doubt = Some(sentence.clone());
-    StoreError::Unavailable(sentence)
+/// What is told of a doubt.
+pub(super) fn sentence(doubt: &Doubt) -> String {
+    let reason = &doubt.reason;
+    let way_back = if doubt.passes {
+        // A store that is right again could not be told from one that was covered up.
+        "Nothing is signed here until it is accepted with `signer-proxy watermark accept` (docs/replicas.md)"
+    } else {
+        "Nothing is signed here until the right cluster is back and the proxy is restarted, or this one is accepted with \
+         `signer-proxy watermark accept` (docs/replicas.md)"
+    };
+    format!("the watermark store in etcd is not believed: {reason}. {way_back}")
 }
 
 pub(super) fn believed(doubt: Option<&String>) -> Result<(), StoreError> {
@@ -341,6 +358,8 @@ fn is_recent(since: Timestamp, now: Timestamp) -> bool {
     now.duration_since(since).as_secs() < RECENT_SECONDS
 }
 
-pub(super) fn too_busy() -> StoreError {
+/// After so many tries; a pause lets others through.
+pub(super) async fn too_busy() -> StoreError {
+    sleep(LOOK).await;
     StoreError::Unknown("other replicas change the same at every try".to_owned())
 }

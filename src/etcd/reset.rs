@@ -150,7 +150,7 @@ impl EtcdStore {
                 return Ok(());
             }
         }
-        Err(too_busy())
+        Err(too_busy().await)
     }
 
     /// Deletes a store that cannot be read, and begins one with a lineage and nothing else.

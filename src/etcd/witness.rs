@@ -3,6 +3,7 @@
 //!
 //! Written late and never waited for: what it lacks makes it no less true.
 
+mod signed;
 mod text;
 
 use std::collections::HashMap;
@@ -17,7 +18,9 @@ use crate::store::write_durably;
 use crate::tezos::{Level, Position};
 use crate::transfer::Document;
 
-use super::known::Known;
+use super::known::{Doubt, Known};
+use super::layout::Item;
+use signed::Signed;
 
 /// The file's name.
 const FILE: &str = "etcd-witness.json";
@@ -38,6 +41,8 @@ struct Seen {
     lineage: Option<String>,
     revision: i64,
     floors: HashMap<Stream, Position>,
+    /// The last signature of each stream.
+    signed: HashMap<Stream, Signed>,
     /// Where keys end: a stop is only ever lowered.
     stops: HashMap<Account, Level>,
     /// Halts that stood at the last look. Another replica may have resumed a key since, so that one is gone says nothing.
@@ -47,6 +52,8 @@ struct Seen {
     /// A name of this replica, drawn at the first use of the directory: signs of life are then as many as replicas, and
     /// not as many as their restarts.
     instance: String,
+    /// Why the store was not believed, where that cannot be seen any more: revisions go on.
+    doubt: Option<String>,
     /// Whether the file does not have it all.
     is_news: bool,
 }
@@ -151,6 +158,18 @@ impl Witness {
         self.aside.is_some()
     }
 
+    /// Keeps a doubt until an operator has accepted the store, or reset it.
+    pub(super) fn keep_doubt(&self, reason: &str) {
+        let mut seen = self.lock();
+        seen.doubt = Some(reason.to_owned());
+        seen.is_news = true;
+    }
+
+    /// The doubt that was kept.
+    pub(super) fn doubt(&self) -> Option<String> {
+        self.lock().doubt.clone()
+    }
+
     /// The name of this replica.
     pub(super) fn instance(&self) -> String {
         self.lock().instance.clone()
@@ -163,24 +182,34 @@ impl Witness {
         known.revision = seen.revision;
     }
 
+    /// Holds what was read against what was seen, before anything of it is known.
+    ///
+    /// # Errors
+    /// The store went back, or is another.
+    pub(super) fn judge(&self, item: &Item) -> Result<(), Doubt> {
+        let seen = self.lock();
+        match item {
+            Item::Meta { lineage } => seen.check_lineage(Some(lineage)),
+            Item::Floor(stream, now, _) => match seen.floors.get(stream) {
+                Some(before) if now < before => Err(Doubt::while_seen(format!(
+                    "the {} watermark of {} was at {before} and is {now}",
+                    stream.kind, stream.key
+                ))),
+                Some(_) | None => Ok(()),
+            },
+            Item::Sealed(_) | Item::Row(..) | Item::Account(..) | Item::Other => Ok(()),
+        }
+    }
+
     /// Holds what is known now against what was seen, and takes it in where it is more.
     ///
     /// # Errors
-    /// The store went back, or is another. In words.
-    pub(super) fn hold_against(&self, known: &Known) -> Result<(), String> {
+    /// The store went back, or is another.
+    pub(super) fn hold_against(&self, known: &Known) -> Result<(), Doubt> {
         let mut seen = self.lock();
-        if let (Some(before), Some(now)) = (&seen.lineage, &known.lineage)
-            && before != now
-        {
-            return Err(format!(
-                "the store's lineage was {before} and is {now}: it is another store, or was accepted or reset at another \
-                 replica"
-            ));
-        }
-        if seen.lineage.is_some() && known.lineage.is_none() {
-            return Err("the store is empty and was not: it was wiped, or is another".to_owned());
-        }
-        known.went_back(&seen.floors).map_err(|back| back.0)?;
+        seen.check_lineage(known.lineage.as_deref())?;
+        known.went_back(&seen.floors)?;
+        seen.take_in_signatures(known)?;
         seen.take_in_ends(known)?;
         let floors = known.book.streams.iter();
         for (stream, state) in floors {
@@ -213,20 +242,55 @@ impl Witness {
 }
 
 impl Seen {
+    fn check_lineage(&self, now: Option<&str>) -> Result<(), Doubt> {
+        match (&self.lineage, now) {
+            (Some(before), Some(now)) if before != now => Err(Doubt::while_seen(format!(
+                "the store's lineage was {before} and is {now}: it is another store, or was accepted or reset at another \
+                 replica"
+            ))),
+            (Some(_), None) => Err(Doubt::while_seen(
+                "the store is empty and was not: it was wiped, or is another".to_owned(),
+            )),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// Each stream's last signature. Without it a copy made between claim and signature has all that is compared else.
+    fn take_in_signatures(&mut self, known: &Known) -> Result<(), Doubt> {
+        for (stream, state) in &known.book.streams {
+            let before = self.signed.get(stream);
+            if let Some(before) = before.filter(|before| !before.stands(state)) {
+                return Err(Doubt::while_seen(format!(
+                    "the {} of {} at {} was signed for, and the store has forgotten it: it went back",
+                    stream.kind, stream.key, before.position
+                )));
+            }
+            let now = Signed::highest(state);
+            if let Some(now) =
+                now.filter(|now| before.is_none_or(|before| before.position < now.position))
+            {
+                self.signed.insert(*stream, now);
+                self.is_news = true;
+            }
+        }
+        Ok(())
+    }
+
     /// Seals and stops, which nobody can take back: without them keys that have moved would be signed for here again.
     /// And halts, which an acceptance makes again.
-    fn take_in_ends(&mut self, known: &Known) -> Result<(), String> {
+    fn take_in_ends(&mut self, known: &Known) -> Result<(), Doubt> {
         let book = &known.book;
         if self.sealed && book.sealed.is_none() {
-            return Err("the store was sealed and is not: it went back".to_owned());
+            let reason = "the store was sealed and is not: it went back".to_owned();
+            return Err(Doubt::while_seen(reason));
         }
         let stop_of = |account| book.accounts.get(account).and_then(|state| state.stop_at);
         for (account, before) in &self.stops {
             if stop_of(account).is_none_or(|now| now > *before) {
                 let key = account.key;
-                return Err(format!(
+                return Err(Doubt::while_seen(format!(
                     "{key} was to stop at level {before} and no longer is: the store went back"
-                ));
+                )));
             }
         }
         self.is_news |= self.sealed != book.sealed.is_some();

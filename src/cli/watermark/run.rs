@@ -61,6 +61,8 @@ async fn execute_on_etcd(
         store.write_witness()?;
         return reply;
     };
+    // A doubt that may not show any more at the next look.
+    store.write_witness()?;
     if !matches!(command, Command::WatermarkShow) {
         return Err(failed(error));
     }

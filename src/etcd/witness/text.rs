@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::guard::Halt;
 use crate::store::encoding;
-use crate::tezos::{Level, Position, Round};
+use crate::tezos::{Digest, Level, Position, Round};
 
 use super::Seen;
+use super::signed::Signed;
 
 /// The version of the form.
 const FORMAT: u32 = 1;
@@ -30,10 +31,15 @@ struct Text {
     /// Chain and key in hexadecimal, with milliseconds since 1970 and the reason.
     #[serde(default)]
     halts: Vec<(String, i64, String)>,
+    /// Streams in hexadecimal, with level and round, and the digests of payload and signature.
+    #[serde(default)]
+    signed: Vec<(String, u32, u32, String, String)>,
     #[serde(default)]
     sealed: bool,
     #[serde(default)]
     instance: String,
+    #[serde(default)]
+    doubt: Option<String>,
 }
 
 /// The bytes of the file. The same contents give the same bytes.
@@ -56,6 +62,15 @@ pub(super) fn written(seen: &Seen) -> io::Result<Vec<u8>> {
     });
     let mut halts: Vec<_> = halts.collect();
     halts.sort();
+    let signed = seen.signed.iter().map(|(stream, signed)| {
+        let stream = hex::encode(encoding::stream_key(stream));
+        let Position { level, round } = signed.position;
+        let [payload, signature] =
+            [signed.payload, signed.signature].map(|digest| hex::encode(digest.bytes()));
+        (stream, level.get(), round.get(), payload, signature)
+    });
+    let mut signed: Vec<_> = signed.collect();
+    signed.sort();
     let text = Text {
         format: FORMAT,
         cluster: seen.cluster,
@@ -64,8 +79,10 @@ pub(super) fn written(seen: &Seen) -> io::Result<Vec<u8>> {
         floors,
         stops,
         halts,
+        signed,
         sealed: seen.sealed,
         instance: seen.instance.clone(),
+        doubt: seen.doubt.clone(),
     };
     serde_json::to_vec(&text).map_err(io::Error::other)
 }
@@ -96,6 +113,22 @@ fn seen(text: Text) -> Option<Seen> {
         let at = Timestamp::from_millisecond(at).ok()?;
         halts.insert(account(key)?, Halt::new(at, reason));
     }
+    let digest = |text: String| {
+        let bytes: [u8; 32] = hex::decode(text).ok()?.try_into().ok()?;
+        Some(Digest::from(bytes))
+    };
+    let mut signed = HashMap::new();
+    for (stream, level, round, payload, signature) in text.signed {
+        let stream = encoding::decode_stream(&hex::decode(stream).ok()?).ok()?;
+        let position = Position::new(Level::new(level)?, Round::new(round)?);
+        let (payload, signature) = (digest(payload)?, digest(signature)?);
+        let last = Signed {
+            position,
+            payload,
+            signature,
+        };
+        signed.insert(stream, last);
+    }
     (text.format == FORMAT).then_some(Seen {
         cluster: text.cluster,
         lineage: text.lineage,
@@ -103,8 +136,10 @@ fn seen(text: Text) -> Option<Seen> {
         floors,
         stops,
         halts,
+        signed,
         sealed: text.sealed,
         instance: text.instance,
+        doubt: text.doubt,
         is_news: false,
     })
 }
@@ -128,7 +163,16 @@ mod tests {
             floors: HashMap::from([(stream, at(100, 3))]),
             stops: HashMap::from([(account, at(110, 0).level)]),
             halts: HashMap::from([(account, Halt::new(second(7), "why".to_owned()))]),
+            signed: HashMap::from([(
+                stream,
+                Signed {
+                    position: at(100, 2),
+                    payload: Digest::from([1; 32]),
+                    signature: Digest::from([2; 32]),
+                },
+            )]),
             sealed: true,
+            doubt: Some("why".to_owned()),
             instance: "00112233".to_owned(),
             is_news: false,
         };

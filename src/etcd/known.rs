@@ -221,10 +221,24 @@ impl Known {
                 self.forget(layout, &key, outcome.revision);
             }
             for entry in entries {
+                self.is_later(entry, outcome.revision)?;
                 self.enter(layout, &entry.key, &entry.value, entry.revision)?;
             }
         }
         Ok(())
+    }
+
+    /// What was written at a revision is not older than that in any state of the same store from then on. An answer that
+    /// was overtaken by another is of a state before.
+    fn is_later(&self, entry: &Entry, at: i64) -> Result<(), String> {
+        let Entry { key, revision, .. } = entry;
+        match self.revisions.get(key) {
+            Some(known) if known > revision && *known <= at => Err(format!(
+                "{key} was written at revision {known}, and at revision {at} it is as it was at {revision}: the cluster \
+                 was restored from a backup"
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Known keys of a range that it does not show.

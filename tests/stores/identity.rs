@@ -113,6 +113,19 @@ async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_whose_data_went_back_and_caught_up_is_found_out_by_a_replica_that_stood_still() {
+    let mut cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    let backup = back_up(&mut cluster).await;
+    for level in 104..=106 {
+        sign(&one, level).await;
+    }
+    put_back(&mut cluster, &backup).await;
+    // It asks no one until then, and decides by what it remembers.
+    assert_doubted(&one, "restored from a backup").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_forgot_a_stop_or_a_seal_is_found_out() {
     for (end, sentence) in [
         (Change::Seal, "was sealed and is not"),

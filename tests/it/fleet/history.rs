@@ -50,6 +50,12 @@ pub(super) struct Ask {
     pub(super) again: usize,
 }
 
+impl Ask {
+    pub(super) fn is_about(&self, key: PublicKeyHash, slot: Slot) -> bool {
+        self.key == key && self.slot == slot
+    }
+}
+
 /// What must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
@@ -76,8 +82,8 @@ pub(super) struct Verdict {
     pub(super) released: usize,
     /// Signatures that signers made.
     pub(super) made: usize,
-    /// Slots without a signature in time, where what it takes was not well for long enough.
-    pub(super) excused: usize,
+    /// Slots without a signature in time, where what it takes was not well for long enough; and for how long it was.
+    pub(super) excused: Vec<(PublicKeyHash, Slot, Duration)>,
 }
 
 /// Judges all of it. What was asked has been answered.
@@ -116,7 +122,7 @@ pub(super) fn judge(logs: &[PathBuf], asks: &[Ask], timeline: &Timeline) -> Verd
         }
         match lost(&asks, timeline) {
             InTime::Signed => {}
-            InTime::Excused => verdict.excused += 1,
+            InTime::Excused(well) => verdict.excused.push((key, slot, well)),
             InTime::Lost(well) => found.push(Finding::Lost(key, slot, well)),
         }
         verdict.findings.extend(found);
@@ -126,7 +132,7 @@ pub(super) fn judge(logs: &[PathBuf], asks: &[Ask], timeline: &Timeline) -> Verd
 
 enum InTime {
     Signed,
-    Excused,
+    Excused(Duration),
     Lost(Well),
 }
 
@@ -139,8 +145,15 @@ fn lost(asks: &[&Ask], timeline: &Timeline) -> InTime {
     {
         return InTime::Signed;
     }
-    let well = longest_well(timeline, &window).filter(|well| length(&well.time) >= ENOUGH);
-    well.map_or(InTime::Excused, InTime::Lost)
+    let Some(well) = longest_well(timeline, &window) else {
+        return InTime::Excused(Duration::ZERO);
+    };
+    let time = length(&well.time);
+    if time < ENOUGH {
+        InTime::Excused(time)
+    } else {
+        InTime::Lost(well)
+    }
 }
 
 /// Digests of the bytes and of the signature that was given for them.

@@ -66,12 +66,24 @@ const OF_MEMBERS: Troublemaker = Troublemaker {
         Fault::MemberPaused,
         Fault::MemberCutFromPeers,
         Fault::MemberCutFromAll,
-        Fault::MemberReplaced,
     ],
     victims: MACHINES,
     pause: (4, 12),
     // Longer than an election, and some long enough for peers to give connections up.
     trouble: (1, 7),
+};
+
+/// One of the two alone loses disks: with two of three at the same time the cluster is lost for good.
+const OF_MEMBERS_AND_DISKS: Troublemaker = Troublemaker {
+    faults: &[
+        Fault::MemberKilled,
+        Fault::MemberReplaced,
+        Fault::MemberPaused,
+        Fault::MemberCutFromPeers,
+        Fault::MemberReplaced,
+        Fault::MemberCutFromAll,
+    ],
+    ..OF_MEMBERS
 };
 
 const OF_PROXIES: Troublemaker = Troublemaker {
@@ -83,7 +95,8 @@ const OF_PROXIES: Troublemaker = Troublemaker {
     ],
     victims: PROXIES,
     pause: (2, 8),
-    trouble: (1, 7),
+    // Some longer than the life of a request.
+    trouble: (1, 12),
 };
 
 const OF_TUNNELS: Troublemaker = Troublemaker {
@@ -96,7 +109,7 @@ const OF_TUNNELS: Troublemaker = Troublemaker {
 /// Who strikes beside each other.
 const ALL: [&Troublemaker; 5] = [
     &OF_MEMBERS,
-    &OF_MEMBERS,
+    &OF_MEMBERS_AND_DISKS,
     &OF_PROXIES,
     &OF_PROXIES,
     &OF_TUNNELS,

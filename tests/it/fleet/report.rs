@@ -3,6 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use signer_proxy::tezos::PublicKeyHash;
+
+use crate::harness::payload::Slot;
 use crate::harness::timeline::{gaps, length};
 
 use super::field::Field;
@@ -37,25 +40,35 @@ impl Field {
             self.timeline().applied(),
             length(storm),
             self.leaders(),
-            verdict.excused,
+            verdict.excused.len(),
             self.longest_gap(storm),
             verdict.findings.len() - without,
         );
+        for (key, slot, well) in &verdict.excused {
+            let (first, asks) = self.about(*key, *slot);
+            let answers: Vec<_> = asks.iter().map(|ask| &ask.answer).collect();
+            println!("excused, well for {well:.1?}: {slot:?} of {key} at {first:.1?}: {answers:?}");
+        }
         for finding in &verdict.findings {
             println!("{finding:?}");
             if let Finding::Lost(key, slot, _) = finding {
-                let history = self.history();
-                let about = history
-                    .iter()
-                    .filter(|ask| ask.key == *key && ask.slot == *slot);
-                self.explain(&about.collect::<Vec<_>>());
+                self.explain(*key, *slot);
             }
         }
     }
 
+    /// When a slot was asked for first, and what was answered.
+    fn about(&self, key: PublicKeyHash, slot: Slot) -> (Duration, Vec<Ask>) {
+        let history = self.history();
+        let about = history.iter().filter(|ask| ask.is_about(key, slot));
+        let about: Vec<_> = about.cloned().collect();
+        let first = about.iter().map(|ask| ask.asked).min();
+        (first.unwrap_or_default(), about)
+    }
+
     /// What was asked, and what was wrong then.
-    fn explain(&self, asks: &[&Ask]) {
-        let begun = asks.iter().map(|ask| ask.asked).min().unwrap_or_default();
+    fn explain(&self, key: PublicKeyHash, slot: Slot) {
+        let (begun, asks) = self.about(key, slot);
         for ask in asks {
             println!(
                 "  {} asked {:.3?} and got {:?} at {:.3?}, sent again {} times",

@@ -203,6 +203,7 @@ impl WatermarkStore for EtcdStore {
             reason,
             lineage: state.known.lineage.clone(),
             sealed: state.known.book.sealed,
+            silent_for: state.silent_since.map(|since| since.elapsed()),
         }
     }
 

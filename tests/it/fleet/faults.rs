@@ -105,9 +105,13 @@ impl Field {
         } else if strike.fault == Fault::MemberPaused {
             member.order(Order::Stop);
         }
-        nets.iter().for_each(|net| net.cut(nth));
+        for net in &nets {
+            net.cut(nth);
+        }
         lasts(Instant::now(), strike.lasts).await;
-        nets.iter().for_each(|net| net.mend(nth));
+        for net in &nets {
+            net.mend(nth);
+        }
         if strike.fault == Fault::MemberPaused {
             member.order(Order::Continue);
         }
@@ -139,13 +143,13 @@ impl Field {
         } else if strike.fault == Fault::ProxyPaused {
             proxy.order(Order::Stop);
         }
-        machines
-            .iter()
-            .for_each(|machine| Net::Proxy(nth).cut(*machine));
+        for machine in &machines {
+            Net::Proxy(nth).cut(*machine);
+        }
         lasts(Instant::now(), strike.lasts).await;
-        machines
-            .iter()
-            .for_each(|machine| Net::Proxy(nth).mend(*machine));
+        for machine in &machines {
+            Net::Proxy(nth).mend(*machine);
+        }
         if strike.fault == Fault::ProxyKilled {
             proxy.spawn();
         } else if strike.fault == Fault::ProxyPaused {

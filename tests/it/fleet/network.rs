@@ -4,6 +4,7 @@
 //! A cable is cut by the state of its port at the bridge: what is sent is lost without a word, as by a partition, and
 //! connections stay open on both sides. A link that is down would tell both.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
@@ -157,15 +158,23 @@ fn build() {
     let mut there = vec!["link set lo up\n".to_owned(); MACHINES];
     for net in Net::all() {
         let number = net.number();
-        here += &format!(
-            "link add n{number} type bridge\naddr add 10.99.{number}.254/24 dev n{number}\nlink set n{number} up\n"
-        );
+        writeln!(
+            here,
+            "link add n{number} type bridge\naddr add 10.99.{number}.254/24 dev n{number}\nlink set n{number} up"
+        )
+        .unwrap();
         for (machine, there) in there.iter_mut().enumerate() {
             let (port, address) = (net.port(machine), net.address(machine));
-            here += &format!(
-                "link add {port} type veth peer name e{number} netns m{machine}\nlink set {port} master n{number} up\n"
-            );
-            *there += &format!("addr add {address}/24 dev e{number}\nlink set e{number} up\n");
+            writeln!(
+                here,
+                "link add {port} type veth peer name e{number} netns m{machine}\nlink set {port} master n{number} up"
+            )
+            .unwrap();
+            writeln!(
+                there,
+                "addr add {address}/24 dev e{number}\nlink set e{number} up"
+            )
+            .unwrap();
         }
     }
     run("ip", &["-batch", "-"], &here);

@@ -32,7 +32,7 @@ impl Field {
         let without = verdict.findings.iter().filter(lost).count();
         println!(
             "{} slots, {} signed, {} signatures released and {} made; faults {:?} within {:.0?}, {} at the leader; \
-             lost {without} without excuse and {} with; longest time without any signature {:.1?}; {} conflicts",
+             lost or late {without} without excuse and {} with (well for {:.1?} at most); longest time without any signature {:.1?}; {} conflicts",
             verdict.slots,
             verdict.signed,
             verdict.released,
@@ -41,6 +41,12 @@ impl Field {
             length(storm),
             self.leaders(),
             verdict.excused.len(),
+            verdict
+                .excused
+                .iter()
+                .map(|(_, _, well)| *well)
+                .max()
+                .unwrap_or_default(),
             self.longest_gap(storm),
             verdict.findings.len() - without,
         );

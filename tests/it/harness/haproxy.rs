@@ -68,8 +68,9 @@ defaults
     errorfile 503 {again}
 backend signers
     balance roundrobin
-    option httpchk GET /readyz
-    default-server check inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+    option httpchk GET /readyz/store
+    option allbackups
+    default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
 ";
 
 /// What it answers where no proxy is up: Octez asks again after a 502 and takes a 503 for the end.
@@ -111,7 +112,11 @@ impl Haproxy {
         let mut settings = BEFORE_PROXIES.replace("{again}", &again.display().to_string());
         for (nth, proxy) in proxies.iter().enumerate() {
             let (address, admin) = (proxy.address(), proxy.config.admin_port);
-            writeln!(settings, "    server p{nth} {address} port {admin}").unwrap();
+            writeln!(
+                settings,
+                "    server p{nth} {address} check port {admin}\n    server last{nth} {address} backup"
+            )
+            .unwrap();
         }
         Self::with(scene, &settings).await
     }
@@ -159,9 +164,9 @@ impl Haproxy {
     pub(crate) async fn until_up(&self, name: &str) {
         until("HAProxy to have found servers well", async || {
             let servers = self.servers().await?;
-            let mut servers = servers
-                .lines()
-                .filter(|line| line.starts_with(&format!("signers,{name}")));
+            let mut servers = servers.lines().filter(|line| {
+                line.starts_with(&format!("signers,{name}")) && !line.contains(",no check,")
+            });
             servers
                 .all(|server| server.contains(",UP,") && server.contains(",L7OK,"))
                 .then_some(())

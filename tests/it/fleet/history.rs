@@ -18,11 +18,11 @@ pub(super) const LIMIT: Duration = Duration::from_secs(6);
 
 /// Where a quorum, a proxy and a tunnel were well for so long within the life of a slot, it must have been signed.
 ///
-/// The longest way there: the baker's request has claimed the slot through a proxy that stops then. HAProxy looks every
-/// 500 ms, waits as long for an answer, and believes the second silence: 2 s at most until the request is cut off and
-/// asked again. Then the leader was lost too: 0.5 to 1 s until somebody misses it, twice that where votes are split,
-/// and a member that is silent costs `store.timeout`, 0.5 s, first. The tunnel in use may have died as well: 0.5 s until
-/// the next signer is asked. What is left is for a busy machine.
+/// The longest way there: the baker's request has claimed the slot through a proxy that is cut off then. It says that the
+/// store is silent after 2 s, and HAProxy, which looks every 500 ms, believes the second word: 3 s until the request is
+/// cut off and sent again, to another; 2 s where the proxy stands still. There a silent member costs `store.timeout`,
+/// 0.5 s, and the signature of the first is waited for, 0.3 s. If the leader was lost as well, 0.5 to 1 s go by
+/// meanwhile until another is elected. What is left is for a busy machine.
 pub(super) const ENOUGH: Duration = Duration::from_secs(4);
 
 /// What a baker was told.
@@ -76,6 +76,8 @@ pub(super) enum Finding {
 pub(super) struct Verdict {
     pub(super) findings: Vec<Finding>,
     pub(super) slots: usize,
+    /// Those that were asked for with different bytes.
+    pub(super) contested: usize,
     /// Slots with a signature.
     pub(super) signed: usize,
     /// Signatures that bakers got, repeats included.
@@ -103,6 +105,8 @@ pub(super) fn judge(logs: &[PathBuf], asks: &[Ask], timeline: &Timeline) -> Verd
     }
     verdict.slots = slots.len();
     for ((key, slot), asks) in slots {
+        let is_contested = asks.iter().any(|ask| ask.digest != asks[0].digest);
+        verdict.contested += usize::from(is_contested);
         let released: Vec<_> = asks.iter().filter_map(|ask| released(ask)).collect();
         verdict.released += released.len();
         verdict.signed += usize::from(!released.is_empty());

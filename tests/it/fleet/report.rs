@@ -31,9 +31,11 @@ impl Field {
         let lost = |finding: &&Finding| matches!(finding, Finding::Lost(_, _, _));
         let without = verdict.findings.iter().filter(lost).count();
         println!(
-            "{} slots, {} signed, {} signatures released and {} made; faults {:?} within {:.0?}, {} at the leader; \
-             lost or late {without} without excuse and {} with (well for {:.1?} at most); longest time without any signature {:.1?}; {} conflicts",
+            "{} slots, {} of them asked for with different bytes, {} signed, {} signatures released and {} made; \
+             faults {:?} within {:.0?}, {} at the leader; lost or late {without} without excuse and {} with (well for \
+             {:.1?} at most); longest time without any signature {:.1?}; {} conflicts",
             verdict.slots,
+            verdict.contested,
             verdict.signed,
             verdict.released,
             verdict.made,

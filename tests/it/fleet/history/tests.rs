@@ -97,6 +97,7 @@ fn one_signature_that_is_repeated_and_a_refusal_of_other_bytes_are_right() {
     assert_eq!(verdict.findings, []);
     assert_eq!((verdict.slots, verdict.signed, verdict.released), (1, 1, 2));
     assert_eq!((verdict.made, verdict.excused.len()), (2, 0));
+    assert_eq!(verdict.contested, 1);
 }
 
 #[test]

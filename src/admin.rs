@@ -7,6 +7,7 @@ mod token;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -34,6 +35,12 @@ pub use status::{
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const READY: &str = "/readyz";
+const READY_WITH_STORE: &str = "/readyz/store";
+
+/// A store that is silent for so long is out of this replica's reach. An election of etcd is over sooner.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// The service of the admin port.
 pub type AdminService = BoxCloneSyncService<Request<Incoming>, Response<Full<Bytes>>, Infallible>;
@@ -101,6 +108,20 @@ impl Admin {
         }
     }
 
+    /// [`Self::readiness`], and whether somebody has answered for the store: what a balancer of several replicas asks. Where
+    /// this one alone is cut off from the store, the others are not.
+    ///
+    /// # Errors
+    /// Why not, in one sentence.
+    pub fn reach(&self) -> Result<(), String> {
+        self.readiness()?;
+        let store = self.proxy.guard.report();
+        match store.silent_for {
+            Some(time) if time >= SILENCE => Err(store.reason.unwrap_or_default()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The status now.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -110,10 +131,8 @@ impl Admin {
     fn answer(&self, path: &str) -> Response<Full<Bytes>> {
         match path {
             "/livez" => text(StatusCode::OK, "alive\n"),
-            "/readyz" => match self.readiness() {
-                Ok(()) => text(StatusCode::OK, "ready\n"),
-                Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
-            },
+            READY => readiness(self.readiness()),
+            READY_WITH_STORE => readiness(self.reach()),
             "/metrics" => {
                 self.refresh_levels();
                 let metrics = self.proxy.metrics.encode();
@@ -145,6 +164,13 @@ impl Admin {
     }
 }
 
+fn readiness(is_ready: Result<(), String>) -> Response<Full<Bytes>> {
+    match is_ready {
+        Ok(()) => text(StatusCode::OK, "ready\n"),
+        Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
+    }
+}
+
 fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     response(status, TEXT, Bytes::copy_from_slice(body.as_bytes()))
 }
@@ -156,7 +182,7 @@ pub fn service(admin: Arc<Admin>, token: Option<Token>) -> AdminService {
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Incoming>| {
         let (admin, token) = (Arc::clone(&admin), token.clone());
         async move {
-            let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
+            let is_probe = matches!(request.uri().path(), "/livez" | READY | READY_WITH_STORE);
             if let Some(token) = token.filter(|_| !is_probe)
                 && !token.is_shown_by(request.headers())
             {

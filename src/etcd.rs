@@ -65,6 +65,7 @@ pub struct Terms<'a> {
 pub struct EtcdStore {
     gateway: Gateway,
     waiting: Waiting,
+    catching_up: tokio::sync::Mutex<()>,
     layout: Layout,
     instance: String,
     patience: Duration,
@@ -82,6 +83,8 @@ struct State {
     doubt: Option<String>,
     /// Why the last call was not answered.
     trouble: Option<String>,
+    /// When was asked what was read last, of all that there is.
+    looked: Option<Instant>,
     /// Since when none was.
     silent_since: Option<Instant>,
     /// The longest transaction since it was last asked for.
@@ -126,6 +129,7 @@ impl EtcdStore {
         Ok(Self {
             gateway: Gateway::new(settings, login, tasks),
             waiting: Waiting::default(),
+            catching_up: tokio::sync::Mutex::default(),
             layout: Layout::new(&settings.prefix),
             instance: witness.instance(),
             patience: terms.patience,
@@ -237,6 +241,7 @@ impl WatermarkStore for EtcdStore {
             reason,
             lineage: state.known.lineage.clone(),
             sealed: state.known.book.sealed,
+            silent_for: state.silent_since.map(|since| since.elapsed()),
         }
     }
 

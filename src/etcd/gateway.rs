@@ -6,7 +6,7 @@
 //! unknown, and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -80,7 +80,9 @@ struct Inner {
     token: ArcSwapOption<HeaderValue>,
     /// The highest term of a leader that any answer had.
     term: AtomicU64,
-    /// How often a leader came while somebody waited for one.
+    /// Whether a question found no member that answered, and no answer came since.
+    lost: AtomicBool,
+    /// How often a leader came, or came into reach, while somebody waited for one.
     leaders: watch::Sender<u64>,
 }
 
@@ -112,6 +114,7 @@ impl Gateway {
             login,
             token: ArcSwapOption::empty(),
             term: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
             leaders: watch::Sender::new(0),
         }))
     }
@@ -160,6 +163,7 @@ impl Gateway {
                 () = sleep(COMPANY), if started < count => continue,
             };
             let Some(answered) = answered else {
+                self.0.lost.store(true, Ordering::Relaxed);
                 return Err(CallError::Unknown(format!(
                     "no member of etcd answers: {}",
                     troubles.join("; ")
@@ -173,6 +177,7 @@ impl Gateway {
             match answered {
                 Ok(answer) => {
                     self.0.preferred.store(index, Ordering::Relaxed);
+                    self.0.lost.store(false, Ordering::Relaxed);
                     return Ok((answer, started));
                 }
                 // A member that was asked as well may have done it all the same.
@@ -185,8 +190,8 @@ impl Gateway {
         }
     }
 
-    /// Asks all members whether there is a leader of a later term than the last one that was heard of, and tells those who
-    /// wait.
+    /// Asks all members whether there is a leader of a later term than the last one that was heard of, or one at all after
+    /// none was in reach, and tells those who wait.
     pub(super) async fn look_for_leader(&self) {
         let mut asked = JoinSet::new();
         for index in 0..self.0.members.len() {
@@ -202,7 +207,9 @@ impl Gateway {
             let Ok(Some((index, leader))) = answered else {
                 continue;
             };
-            if leader.term > self.0.term.fetch_max(leader.term, Ordering::Relaxed) {
+            let is_new = leader.term > self.0.term.fetch_max(leader.term, Ordering::Relaxed);
+            let is_back = self.0.lost.swap(false, Ordering::Relaxed);
+            if is_new || is_back {
                 self.0.preferred.store(index, Ordering::Relaxed);
                 self.0
                     .leaders

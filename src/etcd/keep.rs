@@ -38,7 +38,7 @@ impl EtcdStore {
                 self.keep_witness().await;
                 continue;
             }
-            let is_whole = !self.state().known.is_read || nth.is_multiple_of(WHOLE_EVERY);
+            let is_whole = self.is_behind() || nth.is_multiple_of(WHOLE_EVERY);
             nth = nth.wrapping_add(1);
             let looked = if is_whole {
                 self.read_all().await

@@ -21,6 +21,8 @@ const OTHERS_TIME: Duration = Duration::from_millis(300);
 const RECENT_SECONDS: i64 = 10;
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(20);
+/// A replica that has read nothing for this long reads everything before it claims: it looks every second.
+const OLD: Duration = Duration::from_secs(3);
 /// Between two questions that nobody answers, at most. The longer nobody answers, the longer is waited.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What a pause is of the time that nobody has answered for.
@@ -51,7 +53,7 @@ impl EtcdStore {
         now: Timestamp,
     ) -> Result<Answer, StoreError> {
         let (stream, account) = ([candidate.slot.stream], [candidate.slot.stream.into()]);
-        self.read_once().await?;
+        self.catch_up().await?;
         let (mut waited, mut is_own) = (false, false);
         for _ in 0..TRIES {
             let (answer, txn) = {
@@ -186,7 +188,7 @@ impl EtcdStore {
         };
         match outcome {
             Ok(outcome) => {
-                self.take_in(txn, &outcome, before)?;
+                self.take_in(txn, &outcome, (before, begun))?;
                 Ok(Made {
                     held: outcome.succeeded,
                     asked: outcome.asked,
@@ -202,7 +204,12 @@ impl EtcdStore {
     }
 
     /// Takes in an answer, if it is one of the store that we know.
-    fn take_in(&self, txn: &Txn, outcome: &Outcome, before: i64) -> Result<(), StoreError> {
+    fn take_in(
+        &self,
+        txn: &Txn,
+        outcome: &Outcome,
+        (before, asked): (i64, Instant),
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         believed(state.doubt.as_ref())?;
         if let Some(reason) = is_another(state.known.cluster, before, outcome) {
@@ -227,6 +234,7 @@ impl EtcdStore {
             Range::Key(_) => false,
         };
         if reads.iter().any(is_all) {
+            state.looked = Some(asked);
             state.known.is_read = true;
             state.known.read_until = state.known.read_until.max(outcome.revision);
         }
@@ -268,6 +276,26 @@ impl EtcdStore {
             return Ok(());
         }
         self.read_all().await
+    }
+
+    /// Reads everything if this replica has heard nothing for a while: it stood still, or was cut off. What it missed could
+    /// have been taken back since, and all that it knows is held against the store first.
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        if !self.is_behind() {
+            return Ok(());
+        }
+        // One reads for all who wait.
+        let _turn = self.catching_up.lock().await;
+        if self.is_behind() {
+            self.read_all().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether what is known is old.
+    pub(super) fn is_behind(&self) -> bool {
+        let looked = self.state().looked;
+        looked.is_none_or(|at| at.elapsed() > OLD)
     }
 
     /// Reads what other replicas have written up to now.

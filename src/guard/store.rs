@@ -30,6 +30,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -149,6 +150,20 @@ pub struct StoreReport {
     pub lineage: Option<String>,
     /// Since when it never claims again.
     pub sealed: Option<Timestamp>,
+    /// For how long nobody has answered for a store that is elsewhere; absent while somebody does.
+    pub silent_for: Option<Duration>,
+}
+
+impl StoreReport {
+    /// Why what is asked of it may not be done in time.
+    #[must_use]
+    pub fn slowness(&self) -> String {
+        match (self.kind, &self.reason) {
+            ("etcd", Some(trouble)) => trouble.clone(),
+            ("etcd", None) => "etcd is slow".to_owned(),
+            _ => "its disk stalls".to_owned(),
+        }
+    }
 }
 
 /// What stands about a key.

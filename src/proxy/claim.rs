@@ -36,13 +36,13 @@ pub(super) async fn claim(proxy: &Arc<Proxy>, work: &Work) -> Result<Claim, Prox
         Ok((turn, Ok(()))) => turn,
         // The turn is kept until it is noted.
         Ok((_turn, Err(error))) => return note_claim(proxy, work, Err(error.into())),
-        Err(_) => return note_claim(proxy, work, Err(stalled(work))),
+        Err(_) => return note_claim(proxy, work, Err(stalled(proxy, work))),
     };
     let mut asking = Box::pin(ask(Arc::clone(proxy), work.clone(), candidate, turn));
     if let Ok(claim) = tokio::time::timeout_at(work.deadline, &mut asking).await {
         return claim;
     }
-    let refused = note_claim(proxy, work, Err(stalled(work)));
+    let refused = note_claim(proxy, work, Err(stalled(proxy, work)));
     // The store has been asked, and what it makes of it is told; nobody uses the permit.
     proxy
         .operations
@@ -61,10 +61,11 @@ async fn ask(
     note_claim(&proxy, &work, claim)
 }
 
-fn stalled(work: &Work) -> ClaimError {
+fn stalled(proxy: &Proxy, work: &Work) -> ClaimError {
     let waited = work.begun.elapsed().as_secs_f64();
+    let slowness = proxy.guard.report().slowness();
     StoreError::Unavailable(format!(
-        "the watermark store has not made the claim durable within {waited:.1}s; its disk stalls"
+        "the watermark store has not made the claim durable within {waited:.1}s; {slowness}"
     ))
     .into()
 }

@@ -259,8 +259,9 @@ async fn sign_admitted(proxy: &Arc<Proxy>, admitted: Admitted) -> Result<Record,
             }
             // The operation goes on, so that a repeat finds its record.
             let waited = work.begun.elapsed().as_secs_f64();
+            let slowness = proxy.guard.report().slowness();
             return Err(ProxyError::Record(StoreError::Unavailable(format!(
-                "the watermark store has not recorded it within {waited:.1}s; its disk stalls"
+                "the watermark store has not recorded it within {waited:.1}s; {slowness}"
             ))));
         };
         match outcome {

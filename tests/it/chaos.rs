@@ -24,11 +24,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::harness::checker::judge;
 use crate::harness::luck::{Luck, from_environment, seed};
 use crate::harness::scene::turn;
+use crate::harness::timeline::{gaps, length};
 use crate::harness::wait::{lasts, until};
 
 use bakers::Bakers;
 use field::{Field, KINDS};
-use timeline::{Place, gaps, length};
+use timeline::Place;
 use verdict::{Lost, PATHS};
 use vitals::Vitals;
 

@@ -25,6 +25,7 @@ pub(crate) mod relay;
 pub(crate) mod scene;
 pub(crate) mod signer;
 pub(crate) mod sshd;
+pub(crate) mod timeline;
 pub(crate) mod tls;
 pub(crate) mod tunnel;
 pub(crate) mod wait;

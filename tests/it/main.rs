@@ -33,6 +33,7 @@ mod errors;
 mod evidence;
 mod failover;
 mod faults;
+mod fleet;
 mod foreign;
 mod gates;
 mod gray;

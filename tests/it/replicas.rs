@@ -17,6 +17,7 @@ use crate::harness::baker::{Baker, Outcome};
 use crate::harness::checker::judge;
 use crate::harness::config::Config;
 use crate::harness::direct::FLOOR;
+use crate::harness::http;
 use crate::harness::luck::{Luck, from_environment, seed};
 use crate::harness::payload::{Kind, Slot, attestation, slot};
 use crate::harness::proxy::Proxy;
@@ -165,6 +166,15 @@ async fn without_a_quorum_requests_are_held_and_go_on_when_it_is_back() {
     assert_eq!(all.ask(0, &key, &bytes(1)).await.signature(), first);
     let ready = all.proxies[0].ready().await;
     assert_eq!(ready, 200);
+    // A balancer that has others to ask is told.
+    let reaches = async |wanted| {
+        let answer = http::get(&all.proxies[0].admin(), "/readyz/store").await;
+        answer.is_ok_and(|answer| answer.status == wanted)
+    };
+    until("the store to be out of reach", async || {
+        reaches(503).await.then_some(())
+    })
+    .await;
     let baker = all.proxies[0].baker(&all.keys);
     let mut held = JoinSet::new();
     let (asked, next) = (key.clone(), bytes(2));
@@ -177,6 +187,7 @@ async fn without_a_quorum_requests_are_held_and_go_on_when_it_is_back() {
         "signed {:?} after the members were started again",
         begun.elapsed()
     );
+    assert!(reaches(200).await);
     all.assert_no_conflict();
 }
 

@@ -113,6 +113,7 @@ impl WatermarkStore for InMemory {
             reason: self.seen(Book::seal_sentence),
             lineage: is_there.then(|| "memory".to_owned()),
             sealed,
+            silent_for: None,
         }
     }
 

@@ -172,7 +172,11 @@ async fn a_new_leader_is_told_once_and_its_member_is_asked_first() {
     assert_eq!(gateway.0.preferred.load(Ordering::Relaxed), 2);
     gateway.look_for_leader().await;
     assert!(!leaders.has_changed().unwrap());
-    // A later one than was heard of last is news again.
+    // One that was out of reach, and a later one than was heard of last, are news again.
+    gateway.0.lost.store(true, Ordering::Relaxed);
+    gateway.look_for_leader().await;
+    assert!(leaders.has_changed().unwrap());
+    leaders.mark_unchanged();
     gateway.0.term.store(7, Ordering::Relaxed);
     gateway.look_for_leader().await;
     assert!(leaders.has_changed().unwrap());

@@ -84,6 +84,7 @@ impl WatermarkStore for EmbeddedStore {
             reason,
             lineage: read(&self.shared.lineage).clone(),
             sealed,
+            silent_for: None,
         }
     }
 

@@ -1,13 +1,11 @@
-//! What was wrong where and when: the model that lost slots are held against. Pure.
-//!
-//! A place counts as ill from before a fault is applied until after it was seen to be over, so that the
-//! model never calls something healthy that was not. Moments are lengths of time since the run began.
+//! Where something can go wrong, and what was wrong there and when.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::time::Duration;
+use crate::harness::timeline;
 
 use super::plan::Fault;
+
+/// All troubles of a run.
+pub(super) type Timeline = timeline::Timeline<Place, Fault>;
 
 /// Where something can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,118 +16,4 @@ pub(super) enum Place {
     Path(usize, usize),
     /// Where all tunnels end; its faults are those of every path.
     Server,
-}
-
-/// A time of trouble.
-#[derive(Clone, Debug)]
-pub(super) struct Span {
-    pub(super) place: Place,
-    pub(super) fault: Fault,
-    pub(super) from: Duration,
-    /// Absent while it lasts.
-    pub(super) to: Option<Duration>,
-}
-
-impl Span {
-    fn overlaps(&self, window: &Range<Duration>) -> bool {
-        self.from < window.end && self.to.is_none_or(|to| to > window.start)
-    }
-}
-
-/// All troubles of a run.
-#[derive(Debug, Default)]
-pub(super) struct Timeline {
-    spans: Vec<Span>,
-    applied: BTreeMap<Fault, usize>,
-}
-
-impl Timeline {
-    /// Counts a fault, wherever it shows.
-    pub(super) fn note(&mut self, fault: Fault) {
-        *self.applied.entry(fault).or_default() += 1;
-    }
-
-    pub(super) fn applied(&self) -> &BTreeMap<Fault, usize> {
-        &self.applied
-    }
-
-    /// A place is ill from now on; gives the number with which that ends.
-    pub(super) fn begin(&mut self, place: Place, fault: Fault, at: Duration) -> usize {
-        self.spans.push(Span {
-            place,
-            fault,
-            from: at,
-            to: None,
-        });
-        self.spans.len() - 1
-    }
-
-    pub(super) fn end(&mut self, number: usize, at: Duration) {
-        self.spans[number].to = Some(at);
-    }
-
-    /// Troubles that touch `window`, the oldest first.
-    pub(super) fn during(&self, window: &Range<Duration>) -> Vec<&Span> {
-        let mut during: Vec<_> = self.spans.iter().filter(|s| s.overlaps(window)).collect();
-        during.sort_by_key(|span| span.from);
-        during
-    }
-
-    /// Times within `window` in which none of `places` was ill.
-    pub(super) fn well(&self, places: &[Place], window: &Range<Duration>) -> Vec<Range<Duration>> {
-        let (mut all, mut from) = (Vec::new(), window.start);
-        for span in self.during(window) {
-            if !places.contains(&span.place) {
-                continue;
-            }
-            if from < span.from {
-                all.push(from..span.from);
-            }
-            from = from.max(span.to.unwrap_or(window.end));
-        }
-        if from < window.end {
-            all.push(from..window.end);
-        }
-        all
-    }
-}
-
-pub(super) fn length(time: &Range<Duration>) -> Duration {
-    time.end.saturating_sub(time.start)
-}
-
-/// The times that are in none of `all` within `window`.
-pub(super) fn gaps(mut all: Vec<Range<Duration>>, window: &Range<Duration>) -> Vec<Duration> {
-    all.sort_by_key(|time| time.start);
-    let (mut gaps, mut from) = (Vec::new(), window.start);
-    for time in all {
-        gaps.extend(time.start.checked_sub(from).filter(|gap| !gap.is_zero()));
-        from = from.max(time.end);
-    }
-    gaps.extend(window.end.checked_sub(from).filter(|gap| !gap.is_zero()));
-    gaps
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn a_path_is_well_while_neither_it_nor_its_device_is_ill() {
-        let mut timeline = Timeline::default();
-        let (path, device) = (Place::Path(0, 1), Place::Device(0));
-        for (place, from, to) in [(path, 1, 3), (device, 2, 5), (Place::Device(1), 0, 20)] {
-            let number = timeline.begin(place, Fault::Killed, s(from));
-            timeline.end(number, s(to));
-        }
-        timeline.begin(device, Fault::Hung, s(8));
-        let well = timeline.well(&[device, path], &(s(0)..s(10)));
-        assert_eq!(well, [s(0)..s(1), s(5)..s(8)]);
-        assert_eq!(timeline.well(&[path], &(s(1)..s(2))), []);
-        assert_eq!(gaps(well, &(s(0)..s(10))), [s(4), s(2)]);
-    }
 }

@@ -7,8 +7,9 @@ use signer_proxy::dev_signer::log::Entry;
 use signer_proxy::tezos::PublicKeyHash;
 
 use crate::harness::payload::Slot;
+use crate::harness::timeline::length;
 
-use super::timeline::{Place, Timeline, length};
+use super::timeline::{Place, Timeline};
 
 /// A path that was well for so long within the life of a request must have carried it. It is found within
 /// half a second, other keys may be before this one at a Ledger, and the machine may be busy with more.

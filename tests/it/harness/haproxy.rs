@@ -1,5 +1,7 @@
-//! A real HAProxy in the place of the proxy, to show what bakers saw before and to measure both alike.
+//! A real HAProxy: in the place of the proxy, to show what bakers saw before and to measure both alike; or before
+//! several proxies, as `docs/replicas.md` has it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +12,8 @@ use super::ground::Ground;
 use super::http;
 use super::ports;
 use super::process::Process;
+use super::proxy::Proxy;
+use super::scene::Scene;
 use super::wait::until;
 
 const HAPROXY: &str = "/usr/sbin/haproxy";
@@ -51,6 +55,27 @@ backend signers
     server b {b}
 ";
 
+/// What `docs/replicas.md` recommends before several proxies; their lines follow.
+const BEFORE_PROXIES: &str = "
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 40s
+    timeout server 40s
+    timeout check 500ms
+    retries 3
+    option redispatch 1
+    errorfile 503 {again}
+backend signers
+    balance roundrobin
+    option httpchk GET /readyz/store
+    option allbackups
+    default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
+";
+
+/// What it answers where no proxy is up: Octez asks again after a 502 and takes a 503 for the end.
+const AGAIN: &str = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 /// How it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settings {
@@ -70,9 +95,6 @@ pub(crate) struct Haproxy {
 impl Haproxy {
     /// Starts it before both tunnels and waits until its checks have found both well.
     pub(crate) async fn start(ground: &Ground, settings: Settings) -> Self {
-        assert!(Path::new(HAPROXY).exists(), "{MISSING}");
-        let (port, socket) = (ports::free(), ground.scene.socket("haproxy.sock"));
-        let file = ground.scene.file("haproxy.cfg");
         let [a, b] = &ground.tunnels;
         let settings = match settings {
             Settings::Original => ORIGINAL,
@@ -80,6 +102,29 @@ impl Haproxy {
         };
         let settings = settings.replace("{a}", &a.server());
         let settings = settings.replace("{b}", &b.server());
+        Self::with(&ground.scene, &settings).await
+    }
+
+    /// Starts it before proxies that run and waits until its checks have found all of them well. The first is `p0`.
+    pub(crate) async fn before(scene: &Scene, proxies: &[Proxy]) -> Self {
+        let again = scene.file("502.http");
+        std::fs::write(&again, AGAIN).unwrap();
+        let mut settings = BEFORE_PROXIES.replace("{again}", &again.display().to_string());
+        for (nth, proxy) in proxies.iter().enumerate() {
+            let (address, admin) = (proxy.address(), proxy.config.admin_port);
+            writeln!(
+                settings,
+                "    server p{nth} {address} check port {admin}\n    server last{nth} {address} backup"
+            )
+            .unwrap();
+        }
+        Self::with(scene, &settings).await
+    }
+
+    async fn with(scene: &Scene, settings: &str) -> Self {
+        assert!(Path::new(HAPROXY).exists(), "{MISSING}");
+        let (port, socket) = (ports::free(), scene.socket("haproxy.sock"));
+        let file = scene.file("haproxy.cfg");
         // What the set-ups do not have to agree on: where it listens, and where its state can be seen.
         let text = format!(
             "global\n    stats socket {}\n{settings}\nfrontend bakers\n    bind 127.0.0.1:{port}\n    \
@@ -106,20 +151,27 @@ impl Haproxy {
             socket,
         };
         // It takes servers for up before it has checked them.
-        until("HAProxy to have checked both", async || {
-            let servers = haproxy.servers().await?;
-            let mut servers = servers.lines().filter(|line| line.starts_with("signers,"));
-            servers
-                .all(|server| server.contains(",UP,") && server.contains(",L7OK,"))
-                .then_some(())
-        })
-        .await;
+        haproxy.until_up("").await;
         haproxy
     }
 
     /// `HOST:PORT` for bakers.
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Waits until its checks find the server `name` well, or each, if the name is empty.
+    pub(crate) async fn until_up(&self, name: &str) {
+        until("HAProxy to have found servers well", async || {
+            let servers = self.servers().await?;
+            let mut servers = servers.lines().filter(|line| {
+                line.starts_with(&format!("signers,{name}")) && !line.contains(",no check,")
+            });
+            servers
+                .all(|server| server.contains(",UP,") && server.contains(",L7OK,"))
+                .then_some(())
+        })
+        .await;
     }
 
     /// What it says of its servers, a line for each.

@@ -16,6 +16,7 @@ fn store(condition: Condition) -> StoreReport {
         reason,
         lineage: None,
         sealed: None,
+        silent_for: None,
     }
 }
 

@@ -19,6 +19,8 @@ mod anew;
 mod battery;
 #[path = "stores/cluster.rs"]
 mod cluster;
+#[path = "stores/covered.rs"]
+mod covered;
 #[path = "stores/identity.rs"]
 mod identity;
 #[path = "stores/kinds.rs"]

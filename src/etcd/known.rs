@@ -137,10 +137,16 @@ impl Known {
                 continue;
             }
             let item = layout.item(&entry.key, &entry.value);
-            let item = item.map_err(Doubt::while_seen)?;
-            self.check_row(&item)?;
-            judge(&item)?;
-            items.push((entry, item));
+            items.push((entry, item.map_err(Doubt::while_seen)?));
+        }
+        // Of another store not its contents are to be told.
+        let (identity, contents): (Vec<_>, Vec<_>) = items
+            .iter()
+            .map(|(_, item)| item)
+            .partition(|item| matches!(item, Item::Meta { .. }));
+        for item in identity.into_iter().chain(contents) {
+            judge(item)?;
+            self.check_row(item)?;
         }
         for (range, entries) in ranges.iter().zip(&outcome.reads) {
             for key in self.missing(range, entries) {

@@ -12,6 +12,8 @@ use signer_proxy::settings::{EtcdSettings, PathTls, SignerUrl};
 use signer_proxy::store::DirectoryLock;
 use signer_proxy::task::Tasks;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Longer than anything healthy takes on a busy machine.
@@ -180,6 +182,23 @@ impl Cluster {
 
     pub(crate) fn endpoints(&self) -> Vec<u16> {
         self.members.iter().map(|member| member.client).collect()
+    }
+
+    /// What the first member answers to JSON, as another program would ask.
+    pub(crate) async fn post(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        let body = body.to_string();
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: etcd\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let member = ("127.0.0.1", self.members[0].client);
+        let mut stream = TcpStream::connect(member).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
     }
 
     /// A proxy's view of the store under `prefix`, with a state directory of its own.

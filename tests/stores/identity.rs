@@ -44,7 +44,8 @@ pub(crate) async fn assert_doubted(replica: &Replica, why: &str) {
 
 /// Copies the data of the only member while it does not run.
 pub(crate) async fn back_up(cluster: &mut Cluster) -> PathBuf {
-    let backup = cluster.folder.path().join("backup");
+    let copies = std::fs::read_dir(cluster.folder.path()).unwrap().count();
+    let backup = cluster.folder.path().join(format!("backup-{copies}"));
     cluster.kill_all();
     copy(&cluster.members[0].data, &backup);
     cluster.start_all();

@@ -2,13 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use signer_proxy::etcd::EtcdStore;
 use signer_proxy::guard::{Account, Answer, Book, Change, Refusal, WatermarkStore as _};
 use signer_proxy::store::Found;
 use signer_proxy::tezos::{ChainId, Level};
 use signer_proxy::transfer::begin_anew;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::cluster::{Cluster, open, open_doubted};
 use super::identity::{PREFIX, assert_doubted, sign, used};
@@ -32,21 +31,8 @@ async fn whole(store: &EtcdStore) -> (String, Book) {
 /// Writes a value as somebody else would.
 async fn write(cluster: &Cluster, key: &str, value: &str) {
     let encoded = |text: &str| STANDARD.encode(text);
-    let body = format!(
-        r#"{{"key":"{}","value":"{}"}}"#,
-        encoded(key),
-        encoded(value)
-    );
-    let port = cluster.endpoints()[0];
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let length = body.len();
-    let request = format!(
-        "POST /v3/kv/put HTTP/1.1\r\nhost: etcd\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let pair = json!({"key": encoded(key), "value": encoded(value)});
+    cluster.post("/v3/kv/put", &pair).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

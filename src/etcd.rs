@@ -19,6 +19,7 @@ mod leader;
 mod operate;
 mod reset;
 mod transactions;
+mod unsure;
 mod wire;
 mod witness;
 
@@ -45,6 +46,7 @@ use known::{Doubt, Known};
 use layout::Layout;
 use leader::Waiting;
 use operate::sentence;
+use unsure::Unsure;
 use witness::Witness;
 
 /// What this replica is told.
@@ -66,6 +68,7 @@ pub struct EtcdStore {
     gateway: Gateway,
     waiting: Waiting,
     catching_up: tokio::sync::Mutex<()>,
+    unsure: Unsure,
     layout: Layout,
     instance: String,
     patience: Duration,
@@ -130,6 +133,7 @@ impl EtcdStore {
             gateway: Gateway::new(settings, login, tasks),
             waiting: Waiting::default(),
             catching_up: tokio::sync::Mutex::default(),
+            unsure: Unsure::default(),
             layout: Layout::new(&settings.prefix),
             instance: witness.instance(),
             patience: terms.patience,

@@ -80,7 +80,7 @@ struct Inner {
     token: ArcSwapOption<HeaderValue>,
     /// The highest term of a leader that any answer had.
     term: AtomicU64,
-    /// Whether a question found no member that answered, and no answer came since.
+    /// Whether a question found no member that answered, or none that knows a leader, and no answer came since.
     lost: AtomicBool,
     /// How often a leader came, or came into reach, while somebody waited for one.
     leaders: watch::Sender<u64>,
@@ -203,10 +203,12 @@ impl Gateway {
                 Some((index, leader(&answer).ok().flatten()?))
             });
         }
+        let mut is_any = false;
         while let Some(answered) = asked.join_next().await {
             let Ok(Some((index, leader))) = answered else {
                 continue;
             };
+            is_any = true;
             let is_new = leader.term > self.0.term.fetch_max(leader.term, Ordering::Relaxed);
             let is_back = self.0.lost.swap(false, Ordering::Relaxed);
             if is_new || is_back {
@@ -216,6 +218,9 @@ impl Gateway {
                     .send_modify(|count| *count = count.wrapping_add(1));
                 return;
             }
+        }
+        if !is_any {
+            self.0.lost.store(true, Ordering::Relaxed);
         }
     }
 }

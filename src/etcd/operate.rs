@@ -54,7 +54,9 @@ impl EtcdStore {
     ) -> Result<Answer, StoreError> {
         let (stream, account) = ([candidate.slot.stream], [candidate.slot.stream.into()]);
         self.catch_up().await?;
-        let (mut waited, mut is_own) = (false, false);
+        // The guard asks again with the very same time, so a claim of then is the one whose answer was lost.
+        let mut is_own = self.unsure.has(&candidate, now);
+        let mut waited = false;
         for _ in 0..TRIES {
             let (answer, txn) = {
                 let state = self.state();
@@ -75,19 +77,29 @@ impl EtcdStore {
                 );
                 (answer, txn)
             };
-            let made = self.make_counted(&txn).await?;
+            let made = self.make_counted(&txn).await;
+            if let Err(StoreError::Unknown(_)) = &made {
+                self.unsure.note(&candidate, now);
+            }
+            let made = made?;
             // Two members were asked, and the second found what the first had done.
             is_own |= made.asked > 1 && !made.held;
             if !made.held {
                 continue;
             }
+            let is_ours = |since| is_own && is_of(since, now);
             match answer {
-                Ok(Answer::InFlight { since }) if !waited && !is_own && is_recent(since, now) => {
+                Ok(Answer::InFlight { since })
+                    if !waited && !is_ours(since) && is_recent(since, now) =>
+                {
                     // Whatever came meanwhile decides.
                     self.wait_for_others(&candidate).await?;
                     waited = true;
                 }
-                answer => return answer,
+                answer => {
+                    self.unsure.forget(&candidate, now);
+                    return answer;
+                }
             }
         }
         Err(too_busy().await)
@@ -379,6 +391,11 @@ pub(super) fn sentence(doubt: &Doubt) -> String {
 
 pub(super) fn believed(doubt: Option<&String>) -> Result<(), StoreError> {
     doubt.map_or(Ok(()), |doubt| Err(StoreError::Unavailable(doubt.clone())))
+}
+
+/// Whether a claim is of that moment, as precisely as it is stored.
+fn is_of(since: Timestamp, now: Timestamp) -> bool {
+    since.as_millisecond() == now.as_millisecond()
 }
 
 /// Whether somebody may still be at what was claimed then.

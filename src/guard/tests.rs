@@ -13,6 +13,7 @@ mod model;
 mod properties;
 mod refusals;
 mod siblings;
+mod unknown;
 
 use crate::fixture::{at, second};
 use crate::settings::Chain;

@@ -11,6 +11,7 @@
 
 mod accept;
 mod amend;
+mod belief;
 mod gateway;
 mod keep;
 mod known;
@@ -24,7 +25,7 @@ mod wire;
 mod witness;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -41,11 +42,11 @@ use crate::store::DirectoryLock;
 use crate::task::Tasks;
 use crate::tezos::{ChainId, PublicKeyHash};
 
+use belief::sentence;
 use gateway::{Gateway, Login};
 use known::{Doubt, Known};
 use layout::Layout;
 use leader::Waiting;
-use operate::sentence;
 use unsure::Unsure;
 use witness::Witness;
 
@@ -67,13 +68,14 @@ pub struct Terms<'a> {
 pub struct EtcdStore {
     gateway: Gateway,
     waiting: Waiting,
-    catching_up: tokio::sync::Mutex<()>,
+    /// Held while everything is read; when the last reading that failed began, and why it did.
+    catching_up: tokio::sync::Mutex<Option<(Instant, String)>>,
     unsure: Unsure,
     layout: Layout,
     instance: String,
     patience: Duration,
     pin: Option<String>,
-    witness: Witness,
+    witness: Arc<Witness>,
     state: Mutex<State>,
     // Held for as long as the witness may be written.
     _lock: DirectoryLock,
@@ -88,6 +90,8 @@ struct State {
     trouble: Option<String>,
     /// When was asked what was read last, of all that there is.
     looked: Option<Instant>,
+    /// When a call was answered last.
+    answered: Option<Instant>,
     /// Since when none was.
     silent_since: Option<Instant>,
     /// The longest transaction since it was last asked for.
@@ -146,7 +150,7 @@ impl EtcdStore {
                     .map(|reason| sentence(&Doubt::passing(reason))),
                 ..State::default()
             }),
-            witness,
+            witness: Arc::new(witness),
         })
     }
 
@@ -173,13 +177,22 @@ impl EtcdStore {
     /// The failing call's error.
     pub fn replace_witness(&self, now: Timestamp) -> std::io::Result<Option<PathBuf>> {
         let copy = self.witness.keep_copy(now)?;
-        self.witness.write()?;
+        self.witness.replace()?;
         Ok(copy)
     }
 
     /// The clients of all members, for whoever looks after certificates.
     pub fn clients(&self) -> impl Iterator<Item = &Client> {
         self.gateway.clients()
+    }
+
+    /// For how long somebody waits and nobody is answered.
+    fn silence(&self, state: &State) -> Option<Duration> {
+        let waits = self.waiting.longest();
+        let silent = state.silent_since.map(|since| since.elapsed());
+        let unanswered = state.answered.map(|at| at.elapsed());
+        let waits = waits.map(|time| unanswered.map_or(time, |unanswered| unanswered.min(time)));
+        waits.max(silent)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -245,7 +258,7 @@ impl WatermarkStore for EtcdStore {
             reason,
             lineage: state.known.lineage.clone(),
             sealed: state.known.book.sealed,
-            silent_for: state.silent_since.map(|since| since.elapsed()),
+            silent_for: self.silence(&state),
         }
     }
 

@@ -30,8 +30,7 @@ pub use store::{
     StreamReport, WatermarkStore,
 };
 pub use watermark::{
-    Candidate, RING_LEVELS, RING_ROWS, Raised, Record, Refusal, Row, Slot, SlotText, Stream,
-    StreamState, Verdict, decide,
+    Candidate, Raised, Record, Refusal, Row, Slot, SlotText, Stream, StreamState, Verdict, decide,
 };
 
 /// What a claim gives.

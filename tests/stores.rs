@@ -33,3 +33,6 @@ mod reset;
 mod shared;
 #[path = "stores/values.rs"]
 mod values;
+#[path = "it/harness/wait.rs"]
+#[expect(dead_code, reason = "tests/it needs more of it")]
+mod wait;

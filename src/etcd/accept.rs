@@ -46,6 +46,12 @@ impl EtcdStore {
             (known.book.clone(), known.lineage.clone())
         };
         self.check_identity(lineage.as_deref(), adopted)?;
+        if adopted.is_some() && adopted == earlier.as_ref().map(|seen| seen.lineage.as_str()) {
+            return Err(
+                "this replica has seen that lineage already, so it was not accepted anew at another one; leave --lineage out"
+                    .to_owned(),
+            );
+        }
         if lineage.is_none() && earlier.is_none() {
             return Err(
                 "there is neither a store in etcd nor a witness of one; `watermark init` makes a store"
@@ -64,7 +70,9 @@ impl EtcdStore {
         {
             return Err(format!(
                 "the witness here is not of this store, so only the level can vouch for what was signed, and {level} lies \
-                 below {highest}, which the store itself holds; give a level above everything ever signed"
+                 below {highest}, which the store itself holds; give a level above everything ever signed, or --lineage {} \
+                 if it was accepted already, here or at another replica",
+                lineage.as_deref().unwrap_or("none")
             ));
         }
         let (changes, known) = acceptance(&book, earlier.as_ref(), (chain, level), now);

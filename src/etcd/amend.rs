@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use crate::guard::{Account, Change, Slot, StoreError, Stream, Touched};
 
 use super::EtcdStore;
+use super::belief::believed;
 use super::known::Known;
-use super::operate::{TRIES, believed, too_busy};
+use super::operate::{TRIES, too_busy};
 use super::wire::Txn;
 
 /// Operations that etcd takes in one transaction unless it is told otherwise: comparisons, and writes, each.

@@ -6,7 +6,7 @@
 //! unknown, and nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -30,11 +30,20 @@ use super::wire::{Outcome, Txn, leader, outcome};
 const ANSWER_BYTES: usize = 16 << 20;
 /// Connections to one member.
 const CONNECTIONS: usize = 16;
+/// More of them, for questions about its leader: all others may be held by a member that says nothing.
+const STATUS_CONNECTIONS: usize = 2;
 /// A member that has not answered for this long gets company: far above what a healthy cluster takes, far below what a
 /// request for a vote has.
 const COMPANY: Duration = Duration::from_millis(250);
 /// What a member is given to say whether there is a leader.
 const STATUS: Duration = Duration::from_millis(250);
+
+/// The last question was answered.
+const IN_REACH: u8 = 0;
+/// No member answered a question, or none knew a leader.
+const LOST: u8 = 1;
+/// A leader was seen since, and those who wait were told; no question was answered yet.
+const TOLD: u8 = 2;
 
 /// What etcd says of a request that it has not applied and never will: it was held against limits, form and rights
 /// first. Everything else, whatever its status, may come of a request that stands, or may be over in a moment.
@@ -80,8 +89,8 @@ struct Inner {
     token: ArcSwapOption<HeaderValue>,
     /// The highest term of a leader that any answer had.
     term: AtomicU64,
-    /// Whether a question found no member that answered, or none that knows a leader, and no answer came since.
-    lost: AtomicBool,
+    /// Whether a leader is in reach: [`IN_REACH`], [`LOST`], or [`TOLD`].
+    reach: AtomicU8,
     /// How often a leader came, or came into reach, while somebody waited for one.
     leaders: watch::Sender<u64>,
 }
@@ -90,21 +99,27 @@ struct Inner {
 struct Member {
     url: String,
     client: Client,
+    /// For questions that must not queue behind what waits.
+    status: Client,
 }
 
 impl Gateway {
     pub(super) fn new(settings: &EtcdSettings, login: Option<Login>, tasks: &Tasks) -> Self {
         let members = settings.endpoints.iter().map(|url| {
-            let path = PathSettings {
-                name: "etcd".to_owned(),
-                url: url.clone(),
-                prefix: String::new(),
-                max_connections: CONNECTIONS,
-                tls: settings.tls.clone(),
+            let client = |max_connections| {
+                let path = PathSettings {
+                    name: "etcd".to_owned(),
+                    url: url.clone(),
+                    prefix: String::new(),
+                    max_connections,
+                    tls: settings.tls.clone(),
+                };
+                Client::new(&path, tasks.clone()).with_answer_bytes(ANSWER_BYTES)
             };
             Member {
                 url: url.to_string(),
-                client: Client::new(&path, tasks.clone()).with_answer_bytes(ANSWER_BYTES),
+                client: client(CONNECTIONS),
+                status: client(STATUS_CONNECTIONS),
             }
         });
         Self(Arc::new(Inner {
@@ -114,14 +129,15 @@ impl Gateway {
             login,
             token: ArcSwapOption::empty(),
             term: AtomicU64::new(0),
-            lost: AtomicBool::new(false),
+            reach: AtomicU8::new(IN_REACH),
             leaders: watch::Sender::new(0),
         }))
     }
 
     /// The clients of all members, for whoever looks after certificates.
     pub(super) fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.0.members.iter().map(|member| &member.client)
+        let members = self.0.members.iter();
+        members.flat_map(|member| [&member.client, &member.status])
     }
 
     /// Changes when a leader was elected while somebody waited: what is under way at a member then was dropped by it, and
@@ -155,7 +171,15 @@ impl Gateway {
                 let index = index.checked_rem(count).unwrap_or(0);
                 started = started.saturating_add(1);
                 let (inner, body) = (Arc::clone(&self.0), Arc::clone(&body));
-                asked.spawn(async move { (index, inner.ask_logged_in(index, path, &body).await) });
+                asked.spawn(async move {
+                    let Some(member) = inner.members.get(index) else {
+                        return (index, Err(CallError::Unknown("is not there".to_owned())));
+                    };
+                    (
+                        index,
+                        inner.ask_logged_in(&member.client, path, &body).await,
+                    )
+                });
             }
             let answered = tokio::select! {
                 answered = asked.join_next() => answered,
@@ -163,7 +187,12 @@ impl Gateway {
                 () = sleep(COMPANY), if started < count => continue,
             };
             let Some(answered) = answered else {
-                self.0.lost.store(true, Ordering::Relaxed);
+                let (from, to) = (IN_REACH, LOST);
+                // One that was told of, and does not help, is not told of at every failure.
+                let _is_first =
+                    self.0
+                        .reach
+                        .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
                 return Err(CallError::Unknown(format!(
                     "no member of etcd answers: {}",
                     troubles.join("; ")
@@ -177,7 +206,7 @@ impl Gateway {
             match answered {
                 Ok(answer) => {
                     self.0.preferred.store(index, Ordering::Relaxed);
-                    self.0.lost.store(false, Ordering::Relaxed);
+                    self.0.reach.store(IN_REACH, Ordering::Relaxed);
                     return Ok((answer, started));
                 }
                 // A member that was asked as well may have done it all the same.
@@ -198,7 +227,9 @@ impl Gateway {
             let inner = Arc::clone(&self.0);
             asked.spawn(async move {
                 let nothing = json!({});
-                let question = inner.ask_logged_in(index, "/v3/maintenance/status", &nothing);
+                let member = inner.members.get(index)?;
+                let client = &member.status;
+                let question = inner.ask_logged_in(client, "/v3/maintenance/status", &nothing);
                 let answer = timeout(STATUS, question).await.ok()?.ok()?;
                 Some((index, leader(&answer).ok().flatten()?))
             });
@@ -210,7 +241,11 @@ impl Gateway {
             };
             is_any = true;
             let is_new = leader.term > self.0.term.fetch_max(leader.term, Ordering::Relaxed);
-            let is_back = self.0.lost.swap(false, Ordering::Relaxed);
+            let was =
+                self.0
+                    .reach
+                    .compare_exchange(LOST, TOLD, Ordering::Relaxed, Ordering::Relaxed);
+            let is_back = was.is_ok();
             if is_new || is_back {
                 self.0.preferred.store(index, Ordering::Relaxed);
                 self.0
@@ -220,7 +255,7 @@ impl Gateway {
             }
         }
         if !is_any {
-            self.0.lost.store(true, Ordering::Relaxed);
+            self.0.reach.store(LOST, Ordering::Relaxed);
         }
     }
 }
@@ -229,31 +264,28 @@ impl Inner {
     /// Asks one member, and once more with a new token if the old one is not valid any more.
     async fn ask_logged_in(
         &self,
-        index: usize,
+        client: &Client,
         path: &str,
         body: &Value,
     ) -> Result<Bytes, CallError> {
-        let Some(member) = self.members.get(index) else {
-            return Err(CallError::Unknown("is not there".to_owned()));
-        };
         let Some(login) = &self.login else {
-            return self.ask(member, path, body, None).await;
+            return self.ask(client, path, body, None).await;
         };
         if let Some(token) = self.token.load_full() {
-            match self.ask(member, path, body, Some((*token).clone())).await {
+            match self.ask(client, path, body, Some((*token).clone())).await {
                 Err(CallError::Refused(words)) if is_about_tokens(&words) => {}
                 other => return other,
             }
         }
-        let token = self.log_in(member, login).await?;
+        let token = self.log_in(client, login).await?;
         self.token.store(Some(Arc::new(token.clone())));
-        self.ask(member, path, body, Some(token)).await
+        self.ask(client, path, body, Some(token)).await
     }
 
-    async fn log_in(&self, member: &Member, login: &Login) -> Result<HeaderValue, CallError> {
+    async fn log_in(&self, client: &Client, login: &Login) -> Result<HeaderValue, CallError> {
         let body = json!({"name": login.user, "password": *login.password});
         let answer = self
-            .ask(member, "/v3/auth/authenticate", &body, None)
+            .ask(client, "/v3/auth/authenticate", &body, None)
             .await?;
         let answer: Value = serde_json::from_slice(&answer)
             .map_err(|error| CallError::Unknown(format!("answers no token: {error}")))?;
@@ -267,7 +299,7 @@ impl Inner {
 
     async fn ask(
         &self,
-        member: &Member,
+        client: &Client,
         path: &str,
         body: &Value,
         token: Option<HeaderValue>,
@@ -279,7 +311,7 @@ impl Inner {
             question: Question::Post(path.to_owned(), Bytes::from(body.to_string())),
         };
         let gate = Gate::open();
-        let answer = timeout(self.limit, member.client.send(&outgoing, &gate)).await;
+        let answer = timeout(self.limit, client.send(&outgoing, &gate)).await;
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(CallError::Unknown(error.cause.to_string())),

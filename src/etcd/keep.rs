@@ -57,9 +57,10 @@ impl EtcdStore {
         self.keep_witness().await;
     }
 
-    async fn keep_witness(self: &Arc<Self>) {
-        let store = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || store.witness.write()).await;
+    /// Writes what the witness lacks, and tells if that fails.
+    pub(super) async fn keep_witness(&self) {
+        let witness = Arc::clone(&self.witness);
+        let written = tokio::task::spawn_blocking(move || witness.write()).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(%error, "the witness of the store in etcd cannot be written");
         }

@@ -43,11 +43,11 @@ impl Waiting {
         Wait { all: self, number }
     }
 
-    /// Whether one waits for longer than `long`.
-    fn is_any_older(&self, long: Duration) -> bool {
+    /// For how long the oldest of them waits.
+    pub(super) fn longest(&self) -> Option<Duration> {
         let since = self.lock();
         let oldest = since.begun.first_key_value();
-        oldest.is_some_and(|(_, begun)| begun.elapsed() > long)
+        oldest.map(|(_, begun)| begun.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, Since> {
@@ -68,7 +68,7 @@ impl EtcdStore {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            if self.waiting.is_any_older(LONG) {
+            if self.waiting.longest().is_some_and(|time| time > LONG) {
                 self.gateway.look_for_leader().await;
             }
         }

@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::guard::{Answer, Candidate, Record, Refusal, StoreError, Touched};
 
+use super::belief::believed;
 use super::gateway::CallError;
-use super::known::{Doubt, Known};
-use super::layout::Item;
-use super::wire::{Outcome, Range, Txn};
+use super::known::Known;
+use super::wire::{Range, Txn};
 use super::{EtcdStore, State};
 
 /// Decisions anew before others are let through: each means that another replica was faster.
@@ -133,7 +133,7 @@ impl EtcdStore {
         record: Record,
     ) -> Result<Record, StoreError> {
         let (stream, account) = ([candidate.slot.stream], [candidate.slot.stream.into()]);
-        self.read_once().await?;
+        self.catch_up().await?;
         let mut is_fresh = false;
         for _ in 0..TRIES {
             let (recorded, txn) = {
@@ -200,7 +200,12 @@ impl EtcdStore {
         };
         match outcome {
             Ok(outcome) => {
-                self.take_in(txn, &outcome, (before, begun))?;
+                self.state().answered = Some(Instant::now());
+                if let Err(error) = self.take_in(txn, &outcome, (before, begun)) {
+                    // A doubt that may not show any more after a restart.
+                    self.keep_witness().await;
+                    return Err(error);
+                }
                 Ok(Made {
                     held: outcome.succeeded,
                     asked: outcome.asked,
@@ -213,73 +218,6 @@ impl EtcdStore {
             }
             Err(CallError::Refused(words)) => Err(StoreError::Unavailable(words)),
         }
-    }
-
-    /// Takes in an answer, if it is one of the store that we know.
-    fn take_in(
-        &self,
-        txn: &Txn,
-        outcome: &Outcome,
-        (before, asked): (i64, Instant),
-    ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        believed(state.doubt.as_ref())?;
-        if let Some(reason) = is_another(state.known.cluster, before, outcome) {
-            return Err(self.doubt(&mut state, &reason));
-        }
-        state.known.cluster = Some(outcome.cluster);
-        state.known.revision = state.known.revision.max(outcome.revision);
-        let reads: &[Range] = if outcome.succeeded {
-            state.known.wrote(&self.layout, txn, outcome)?;
-            &txn.read
-        } else {
-            &txn.otherwise
-        };
-        let judge = |item: &Item| self.judge(item);
-        let taken = state.known.read(&self.layout, reads, outcome, judge);
-        if let Err(reason) = taken {
-            return Err(self.doubt(&mut state, &reason));
-        }
-        let all = self.layout.all();
-        let is_all = |range: &Range| match range {
-            Range::Prefix(prefix) | Range::Since(prefix, _) => *prefix == all,
-            Range::Key(_) => false,
-        };
-        if reads.iter().any(is_all) {
-            state.looked = Some(asked);
-            state.known.is_read = true;
-            state.known.read_until = state.known.read_until.max(outcome.revision);
-        }
-        if state.known.is_read
-            && let Err(reason) = self.witness.hold_against(&state.known)
-        {
-            return Err(self.doubt(&mut state, &reason));
-        }
-        Ok(())
-    }
-
-    /// Whether pin and witness believe what is about to be known.
-    fn judge(&self, item: &Item) -> Result<(), Doubt> {
-        if let (Some(pin), Item::Meta { lineage }) = (&self.pin, item)
-            && pin != lineage
-            && !self.witness.is_aside()
-        {
-            return Err(Doubt::while_seen(format!(
-                "the store in etcd has lineage {lineage}, and state.lineage pins {pin}"
-            )));
-        }
-        self.witness.judge(item)
-    }
-
-    /// Stops believing the store, for good.
-    fn doubt(&self, state: &mut State, doubt: &Doubt) -> StoreError {
-        if doubt.passes {
-            self.witness.keep_doubt(&doubt.reason);
-        }
-        let sentence = sentence(doubt);
-        tracing::error!(reason = doubt.reason, "store refuses to sign");
-        state.doubt = Some(sentence.clone());
-        StoreError::Unavailable(sentence)
     }
 
     /// Reads everything, unless that was done.
@@ -296,12 +234,24 @@ impl EtcdStore {
         if !self.is_behind() {
             return Ok(());
         }
-        // One reads for all who wait.
-        let _turn = self.catching_up.lock().await;
-        if self.is_behind() {
-            self.read_all().await?;
+        let came = Instant::now();
+        // One reads for all who wait, and what comes of it is for all: they would ask the same one after the other.
+        let mut last = self.catching_up.lock().await;
+        if !self.is_behind() {
+            return Ok(());
         }
-        Ok(())
+        if let Some((begun, words)) = &*last
+            && *begun >= came
+        {
+            return Err(StoreError::Unknown(words.clone()));
+        }
+        let begun = Instant::now();
+        let read = self.read_all().await;
+        *last = match &read {
+            Err(StoreError::Unknown(words)) => Some((begun, words.clone())),
+            Ok(()) | Err(_) => None,
+        };
+        read
     }
 
     /// Whether what is known is old.
@@ -358,39 +308,6 @@ impl State {
         let part = since.elapsed().checked_div(PAUSE_PART);
         part.unwrap_or(LOOK).clamp(LOOK, LONGEST_PAUSE)
     }
-}
-
-/// Why an answer to what was asked after revision `before` was seen cannot be of the same store.
-fn is_another(cluster: Option<u64>, before: i64, outcome: &Outcome) -> Option<Doubt> {
-    if let Some(known) = cluster.filter(|known| *known != outcome.cluster) {
-        return Some(Doubt::while_seen(format!(
-            "the cluster was {known:x} and is {:x}: it was restored from a backup, or is another",
-            outcome.cluster
-        )));
-    }
-    (outcome.revision < before).then(|| {
-        Doubt::passing(format!(
-            "the cluster was at revision {before} and is at {}: it was restored from a backup, or wiped",
-            outcome.revision
-        ))
-    })
-}
-
-/// What is told of a doubt.
-pub(super) fn sentence(doubt: &Doubt) -> String {
-    let reason = &doubt.reason;
-    let way_back = if doubt.passes {
-        // A store that is right again could not be told from one that was covered up.
-        "Nothing is signed here until it is accepted with `signer-proxy watermark accept` (docs/replicas.md)"
-    } else {
-        "Nothing is signed here until the right cluster is back and the proxy is restarted, or this one is accepted with \
-         `signer-proxy watermark accept` (docs/replicas.md)"
-    };
-    format!("the watermark store in etcd is not believed: {reason}. {way_back}")
-}
-
-pub(super) fn believed(doubt: Option<&String>) -> Result<(), StoreError> {
-    doubt.map_or(Ok(()), |doubt| Err(StoreError::Unavailable(doubt.clone())))
 }
 
 /// Whether a claim is of that moment, as precisely as it is stored.

@@ -7,11 +7,12 @@ use crate::store::Found;
 use crate::tezos::{ChainId, ConsensusKind, Level};
 
 use super::amend::new_lineage;
+use super::belief::believed;
 use super::gateway::CallError;
 use super::known::Known;
 use super::layout::Item;
-use super::operate::{TRIES, believed, too_busy};
-use super::wire::{Range, Txn};
+use super::operate::{TRIES, too_busy};
+use super::wire::{Entry, Outcome, Range, Txn};
 use super::{EtcdStore, State};
 
 /// Keys whose stops are written at once.
@@ -73,8 +74,11 @@ impl EtcdStore {
             None => self.clear().await?,
         };
         for account in accounts {
-            self.make_at_last(|known| self.beginning(known, anew, *account))
-                .await?;
+            self.make_at_last(|known| {
+                check_unchanged(known, &lineage, (before, anew), *account)?;
+                Ok(self.beginning(known, anew, *account))
+            })
+            .await?;
         }
         Ok(lineage)
     }
@@ -87,7 +91,7 @@ impl EtcdStore {
             if lifts_seal {
                 txn.delete.push(self.layout.sealed());
             }
-            txn
+            Ok(txn)
         })
         .await?;
         Ok(lineage)
@@ -112,7 +116,7 @@ impl EtcdStore {
                     let item = Item::Account(**account, (*state).clone());
                     txn.put.push(self.layout.pair(&item));
                 }
-                txn
+                Ok(txn)
             })
             .await?;
         }
@@ -138,12 +142,15 @@ impl EtcdStore {
     }
 
     /// Makes a transaction that is built anew from what is known, until it holds.
-    async fn make_at_last(&self, txn: impl Fn(&Known) -> Txn) -> Result<(), StoreError> {
+    async fn make_at_last(
+        &self,
+        txn: impl Fn(&Known) -> Result<Txn, StoreError>,
+    ) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let txn = {
                 let state = self.state();
                 believed(state.doubt.as_ref())?;
-                txn(&state.known)
+                txn(&state.known)?
             };
             self.witness.expect_another();
             if self.make(&txn).await? {
@@ -153,27 +160,92 @@ impl EtcdStore {
         Err(too_busy().await)
     }
 
-    /// Deletes a store that cannot be read, and begins one with a lineage and nothing else.
+    /// Everything below the prefix as it lies there, for whoever wants to know what a store was that cannot be read.
+    ///
+    /// # Errors
+    /// No member answers.
+    pub async fn raw(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let outcome = self.look_at_all().await?;
+        let entries = outcome.reads.into_iter().flatten();
+        Ok(entries.map(|entry| (entry.key, entry.value)).collect())
+    }
+
+    /// Deletes a store that cannot be read, and begins one with a lineage and nothing else. It compares what it replaces,
+    /// so that no copy of it that comes late finds anything to delete.
     async fn clear(&self) -> Result<String, StoreError> {
+        let seen = self.look_at_all().await?;
+        let key = self.layout.meta();
+        let mut entries = seen.reads.iter().flatten();
+        let was = entries.find(|entry| entry.key == key);
         let lineage = new_lineage()?;
         let meta = Item::Meta {
             lineage: lineage.clone(),
         };
         let txn = Txn {
+            compare: vec![(key, was.map_or(0, |entry| entry.revision))],
             put: vec![self.layout.pair(&meta)],
             delete: vec![self.layout.sealed()],
             clear: self.layout.contents(),
-            read: vec![Range::Key(self.layout.meta())],
+            otherwise: vec![Range::Key(self.layout.meta())],
             ..Txn::default()
         };
-        let made = self.gateway.transact(&txn).await;
-        made.map_err(|error| match error {
-            CallError::Unknown(words) => StoreError::Unknown(words),
-            CallError::Refused(words) => StoreError::Unavailable(words),
-        })?;
+        let made = self.ask_blindly(&txn).await?;
+        // Two members may have been asked: the second finds what the first has made.
+        let is_ours = |entry: &Entry| {
+            txn.put
+                .iter()
+                .any(|(key, value)| (key, value) == (&entry.key, &entry.value))
+        };
+        if !made.succeeded && !made.reads.iter().flatten().any(is_ours) {
+            let reason =
+                "somebody else has replaced the store meanwhile; look again with `watermark show`";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        }
         // What made it unreadable is gone.
         *self.state() = State::default();
         self.read_all().await?;
         Ok(lineage)
     }
+
+    /// Reads everything without taking it in.
+    async fn look_at_all(&self) -> Result<Outcome, StoreError> {
+        self.ask_blindly(&Txn {
+            put: vec![self.sign_of_life(crate::time::now())],
+            read: vec![Range::Prefix(self.layout.all())],
+            ..Txn::default()
+        })
+        .await
+    }
+
+    async fn ask_blindly(&self, txn: &Txn) -> Result<Outcome, StoreError> {
+        let made = self.gateway.transact(txn).await;
+        made.map_err(|error| match error {
+            CallError::Unknown(words) => StoreError::Unknown(words),
+            CallError::Refused(words) => StoreError::Unavailable(words),
+        })
+    }
+}
+
+/// Whether a key is as it was read, or begins anew already by a transaction of ours whose answer was lost. What somebody
+/// else has claimed since must not go.
+fn check_unchanged(
+    known: &Known,
+    lineage: &str,
+    (before, anew): (Option<&Book>, &Book),
+    account: Account,
+) -> Result<(), StoreError> {
+    let floor_in = |book: &Book, stream: &Stream| book.streams.get(stream).map(|state| state.floor);
+    let Account { chain, key } = account;
+    let is_unchanged = ConsensusKind::ALL.into_iter().all(|kind| {
+        let stream = Stream { chain, key, kind };
+        let now = floor_in(&known.book, &stream);
+        now == before.and_then(|before| floor_in(before, &stream)) || now == floor_in(anew, &stream)
+    });
+    if is_unchanged && known.lineage.as_deref() == Some(lineage) {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!(
+        "somebody else has changed the store meanwhile: {key} is not what it was, and stays; stop all proxies and repeat \
+         it with the lineage that `watermark show` prints"
+    )))
 }

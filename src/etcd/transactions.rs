@@ -19,6 +19,25 @@ impl Known {
         meta.into_iter().collect()
     }
 
+    /// What decides about a record, as it must lie there: at the same revision another store may have something else.
+    fn contents(&self, layout: &Layout, slot: &Slot) -> Vec<(String, Vec<u8>)> {
+        let mut items = Vec::new();
+        if let Some(row) = self.book.row(slot) {
+            items.push(Item::Row(*slot, row.clone()));
+        }
+        let account = slot.stream.into();
+        if let Some(state) = self.book.accounts.get(&account) {
+            items.push(Item::Account(account, state.clone()));
+        }
+        items.iter().map(|item| layout.pair(item)).collect()
+    }
+
+    fn floor_value(&self, layout: &Layout, stream: &Stream) -> Vec<(String, Vec<u8>)> {
+        let state = self.book.streams.get(stream);
+        let floor = state.map(|state| Item::Floor(*stream, state.floor, state.floor_at));
+        floor.iter().map(|item| layout.pair(item)).collect()
+    }
+
     /// Everything that decides about a slot, read anew.
     pub(super) fn reads_of(layout: &Layout, slot: &Slot) -> Vec<Range> {
         vec![
@@ -47,7 +66,12 @@ impl Known {
                 self.expect(layout.floor(&stream)),
                 self.expect(layout.row(&candidate.slot)),
             ],
-            same: self.identity(layout),
+            same: [
+                self.identity(layout),
+                self.floor_value(layout, &stream),
+                self.contents(layout, &candidate.slot),
+            ]
+            .concat(),
             otherwise: Self::reads_of(layout, &candidate.slot),
             ..Txn::default()
         };
@@ -74,7 +98,11 @@ impl Known {
                 self.expect(layout.account(&candidate.slot.stream.into())),
                 self.expect(layout.row(&candidate.slot)),
             ],
-            same: self.identity(layout),
+            same: [
+                self.identity(layout),
+                self.contents(layout, &candidate.slot),
+            ]
+            .concat(),
             otherwise: Self::reads_of(layout, &candidate.slot),
             ..Txn::default()
         };

@@ -203,6 +203,10 @@ pub(super) fn outcome(body: &[u8], asked: usize) -> Result<Outcome, String> {
     }
     let answer: Answer =
         serde_json::from_slice(body).map_err(|error| format!("no answer of etcd: {error}"))?;
+    // Left out is zero, and no cluster and no revision is that.
+    if answer.header.cluster_id == 0 || answer.header.revision == 0 {
+        return Err("an answer of etcd without cluster or revision".to_owned());
+    }
     let mut reads = Vec::new();
     for ranged in answer
         .responses
@@ -314,6 +318,10 @@ mod tests {
         };
         assert_eq!(status(r#","leader":"81""#), Some(Leader { term: 3 }));
         assert_eq!(status(r#","errors":["etcdserver: no leader"]"#), None);
+        for header in ["", r#""revision":"5""#, r#""cluster_id":"1""#] {
+            let text = format!(r#"{{"header":{{{header}}},"succeeded":true}}"#);
+            assert!(outcome(text.as_bytes(), 1).is_err(), "{text}");
+        }
         assert!(outcome(b"{}", 1).is_err());
         assert!(outcome(br#"{"header":{"revision":"x"}}"#, 1).is_err());
     }

@@ -223,8 +223,22 @@ impl Witness {
         Ok(())
     }
 
-    /// Writes what the file lacks. Blocking.
+    /// Writes what the file lacks; nothing while what was seen is put aside. Blocking.
+    ///
+    /// # Errors
+    /// The failing call's error.
     pub(super) fn write(&self) -> io::Result<()> {
+        if self.is_aside() {
+            return Ok(());
+        }
+        self.replace()
+    }
+
+    /// Writes what is known now, whatever the file says. Blocking.
+    ///
+    /// # Errors
+    /// The failing call's error.
+    pub(super) fn replace(&self) -> io::Result<()> {
         let seen = {
             let mut seen = self.lock();
             if !std::mem::take(&mut seen.is_news) {
@@ -246,7 +260,7 @@ impl Seen {
         match (&self.lineage, now) {
             (Some(before), Some(now)) if before != now => Err(Doubt::while_seen(format!(
                 "the store's lineage was {before} and is {now}: it is another store, or was accepted or reset at another \
-                 replica"
+                 replica (after a reset move etcd-witness.json away)"
             ))),
             (Some(_), None) => Err(Doubt::while_seen(
                 "the store is empty and was not: it was wiped, or is another".to_owned(),

@@ -15,10 +15,10 @@ use super::account::{AccountState, Halt};
 ///
 /// Rows only serve repeats of the same bytes. Pruning one turns "again" into "refused", never the
 /// other way, because the floor stays.
-pub const RING_LEVELS: u32 = 64;
+pub(super) const RING_LEVELS: u32 = 64;
 
 /// Rows kept for one stream, whatever their levels: bounds memory when rounds are many.
-pub const RING_ROWS: usize = 256;
+pub(super) const RING_ROWS: usize = 256;
 
 /// One sequence of positions that only rises: a chain, a key and a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

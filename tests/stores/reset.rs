@@ -8,6 +8,10 @@ use signer_proxy::guard::{Account, Answer, Book, Change, Refusal, WatermarkStore
 use signer_proxy::store::Found;
 use signer_proxy::tezos::{ChainId, Level};
 use signer_proxy::transfer::begin_anew;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::cluster::{Cluster, open, open_doubted};
 use super::identity::{PREFIX, assert_doubted, sign, used};
@@ -95,6 +99,80 @@ async fn a_store_that_cannot_be_read_is_replaced_by_one_with_the_keys_that_are_n
     drop(ends);
     let store = open(&cluster.endpoints(), PREFIX, state.path(), None).unwrap();
     assert_eq!(store.claim(ask(121, 9), now()).await, Ok(Answer::Permit));
+}
+
+/// Hands everything on to the port `to`, but requests that delete: these it keeps until it is told, whoever has gone by
+/// then.
+async fn keeper(to: u16) -> (u16, watch::Sender<bool>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, tells) = watch::channel(false);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            connections.spawn(hand_on(near, far, tells.clone()));
+        }
+    });
+    (port, told, serving)
+}
+
+async fn hand_on(near: TcpStream, far: TcpStream, mut tells: watch::Receiver<bool>) {
+    let (mut asks, mut hears) = near.into_split();
+    let (mut answers, mut takes) = far.into_split();
+    let back = async {
+        // Whoever has gone hears nothing.
+        tokio::io::copy(&mut answers, &mut hears).await.ok();
+    };
+    let forth = async {
+        let mut request = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = asks.read(&mut request).await {
+            if String::from_utf8_lossy(&request[..read]).contains("request_delete_range") {
+                tells.wait_for(|told| *told).await.unwrap();
+            }
+            if takes.write_all(&request[..read]).await.is_err() {
+                return;
+            }
+        }
+        // What was asked is answered before it is over.
+        tells.wait_for(|told| *told).await.ok();
+        std::future::pending::<()>().await;
+    };
+    tokio::join!(back, forth);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_comes_late_finds_nothing_to_delete() {
+    let cluster = Cluster::start(2).await;
+    drop(used(&cluster).await);
+    write(&cluster, &format!("{PREFIX}/meta"), "no store wrote this").await;
+    let (port, told, _serving) = keeper(cluster.endpoints()[0]).await;
+    let endpoints = [port, cluster.endpoints()[1]];
+    let state = tempfile::tempdir().unwrap();
+    let ends = open_doubted(&endpoints, PREFIX, state.path(), None).unwrap();
+    let level = Level::new(120).unwrap();
+    let anew = begin_anew(&Book::default(), &[account()], level, now());
+    // The first member is asked and says nothing, the second does it.
+    let lineage = ends.replace(None, &anew, &[account()]).await.unwrap();
+    ends.replace_witness(now()).unwrap();
+    drop(ends);
+    let store = open(&cluster.endpoints(), PREFIX, state.path(), None).unwrap();
+    for level in 121..=125 {
+        let claimed = store.claim(ask(level, 9), now()).await;
+        assert_eq!(claimed, Ok(Answer::Permit));
+    }
+    told.send_replace(true);
+    for _ in 0..20 {
+        // Each goes through the log; what was kept is in it, or is refused, by one of them.
+        cluster
+            .post("/v3/kv/put", &json!({"key": "eA==", "value": ""}))
+            .await;
+        store.refresh().await.unwrap();
+    }
+    assert_eq!(store.report().lineage, Some(lineage));
+    let claimed = store.claim(ask(126, 9), now()).await;
+    assert_eq!(claimed, Ok(Answer::Permit));
 }
 
 #[tokio::test(flavor = "multi_thread")]

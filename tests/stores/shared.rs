@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::cluster::{Cluster, Replica};
 use super::values::{account, ask, ask_kind, at, floors, now, record, second};
+use super::wait::lasts;
 
 const PREFIX: &str = "/shared";
 
@@ -305,6 +306,31 @@ async fn without_a_quorum_nothing_is_claimed_and_with_it_again_it_goes_on() {
         one.store.record(ask(102, 1), record(2)).await,
         Ok(record(2))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_claims_without_an_answer_none_waits_for_all_others() {
+    let cluster = Cluster::start(1).await;
+    let (one, _two) = two(&cluster).await;
+    cluster.members[0].freeze();
+    // Longer than what is known is taken for new.
+    lasts(Instant::now(), Duration::from_millis(3_100)).await;
+    let begun = Instant::now();
+    let mut claims = JoinSet::new();
+    for level in 101..131 {
+        let store = Arc::clone(&one.store);
+        claims.spawn(async move { store.claim(ask(level, 1), now()).await });
+    }
+    for claimed in claims.join_all().await {
+        assert!(
+            matches!(claimed, Err(StoreError::Unknown(_))),
+            "{claimed:?}"
+        );
+    }
+    let took = begun.elapsed();
+    cluster.members[0].thaw();
+    // Each has a limit of a second and a pause of at most one more; one after the other they would take a minute.
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

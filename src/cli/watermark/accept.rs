@@ -63,12 +63,10 @@ pub(super) async fn accept(accept: Accept) -> Outcome {
                 .map_err(|reason| Failure::new(code::CONFIG, reason))?;
             let adopted = accept.lineage.as_deref();
             let accepted = store.accept((chosen.id, level), adopted, now).await;
-            if accepted.is_ok()
-                && let Some(copy) = store.replace_witness(now)?
-            {
-                print(&format!("the witness before is kept as {}\n", copy.display()))?;
-            }
-            accepted
+            let accepted = accepted.map_err(|reason| Failure::new(code::PROBLEM, reason))?;
+            // First: without the new lineage nobody can go on.
+            tell(&settings, &chosen, level, &accepted)?;
+            return run::keep_witness(&store, now);
         }
     };
     let accepted = accepted.map_err(|reason| Failure::new(code::PROBLEM, reason))?;

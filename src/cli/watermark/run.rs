@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::app::{open_doubted_etcd, open_etcd};
-use crate::cli::{Failure, code, complain};
+use crate::cli::{Failure, Outcome, code, complain, print};
 use crate::control::{self, AskError, Command, Reply};
 use crate::decision_log::{self, Entry, NotedStore};
 use crate::etcd::EtcdStore;
@@ -58,7 +60,13 @@ async fn execute_on_etcd(
     let failed = |error| Failure::new(code::IO, error);
     let Err(error) = store.connect().await else {
         let reply = execute_on(settings, command, Arc::<EtcdStore>::clone(&store) as _).await;
-        store.write_witness()?;
+        if let Err(error) = store.write_witness() {
+            // What was done is done, and has to be told.
+            let directory = settings.state.directory.display();
+            complain(&format!(
+                "warning: the witness in {directory} cannot be written: {error}"
+            ))?;
+        }
         return reply;
     };
     // A doubt that may not show any more at the next look.
@@ -73,6 +81,24 @@ async fn execute_on_etcd(
     let store = open_doubted_etcd(settings, etcd, lock, &tasks).map_err(unusable)?;
     store.connect().await.map_err(failed)?;
     execute_on(settings, command, Arc::new(store)).await
+}
+
+/// Puts a witness of the store as it is now in place of the one before, which is kept.
+pub(super) fn keep_witness(store: &EtcdStore, now: Timestamp) -> Outcome {
+    let kept = store.replace_witness(now).map_err(|error| {
+        let message = format!(
+            "{error}: the witness cannot be written; the store itself is changed. Make space in the state directory, move \
+             etcd-witness.json there away, and this replica believes what it finds"
+        );
+        Failure::new(code::IO, message)
+    })?;
+    match kept {
+        Some(copy) => print(&format!(
+            "the witness before is kept as {}\n",
+            copy.display()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Does it on a store, which holds the lock of the directory.

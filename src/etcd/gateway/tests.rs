@@ -173,7 +173,7 @@ async fn a_new_leader_is_told_once_and_its_member_is_asked_first() {
     gateway.look_for_leader().await;
     assert!(!leaders.has_changed().unwrap());
     // One that was out of reach, and a later one than was heard of last, are news again.
-    gateway.0.lost.store(true, Ordering::Relaxed);
+    gateway.0.reach.store(LOST, Ordering::Relaxed);
     gateway.look_for_leader().await;
     assert!(leaders.has_changed().unwrap());
     leaders.mark_unchanged();

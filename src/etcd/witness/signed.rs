@@ -1,6 +1,6 @@
 //! The last signature of a stream: a store that forgot it, and nothing else, would have the slot signed again.
 
-use crate::guard::{RING_LEVELS, RING_ROWS, StreamState};
+use crate::guard::StreamState;
 use crate::tezos::{Digest, Position, digest};
 
 /// The highest slot of a stream with a signature.
@@ -35,12 +35,8 @@ impl Signed {
             let signature = record.map(|record| digest(record.signature.raw()));
             return row.digest == self.payload && signature == Some(self.signature);
         }
-        let kept_from = state.floor.level.get().saturating_sub(RING_LEVELS);
-        // The lowest go when there are too many.
-        let is_full = state.rows.len() >= RING_ROWS;
-        let lowest = state.rows.first_key_value().map(|(position, _)| *position);
-        self.position.level.get() < kept_from
-            || (is_full && lowest.is_some_and(|lowest| lowest > self.position))
+        // The lowest rows go first, by level and by number, and one with a signature goes in no other way.
+        state.rows.range(..self.position).next().is_none()
     }
 }
 
@@ -91,19 +87,16 @@ mod tests {
         let signed = Signed::highest(&there).unwrap();
         assert!(signed.stands(&there));
         for gone in [
-            stream(100, &[]),
             stream(100, &[(100, row(1, None))]),
             stream(100, &[(100, row(1, Some(2)))]),
             stream(100, &[(100, row(2, Some(1)))]),
-            stream(164, &[(150, row(5, Some(5)))]),
+            stream(150, &[(99, row(5, Some(5))), (150, row(6, None))]),
         ] {
             assert!(!signed.stands(&gone), "{gone:?}");
         }
+        // Pruned by level or by number, even if what was above it has ended since.
         assert!(signed.stands(&stream(165, &[])));
-        // More rounds than are kept.
-        let mut full = StreamState::with_floor(at(101, 300), second(1));
-        let rounds = (0..300).map(|round| (at(101, round), row(1, None)));
-        full.rows.extend(rounds);
-        assert!(signed.stands(&full));
+        assert!(signed.stands(&stream(104, &[(103, row(5, None))])));
+        assert!(signed.stands(&stream(104, &[])));
     }
 }

@@ -1,10 +1,13 @@
 //! `watermark reset` of a store that several proxies share.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use crate::app::open_doubted_etcd;
 use crate::cli::{Failure, Outcome, code, print};
 use crate::guard::Book;
 use crate::settings::{EtcdSettings, Settings};
-use crate::store::{Found, Replaced};
+use crate::store::{Found, Replaced, write_durably};
 use crate::task::Tasks;
 use crate::tezos::Level;
 use crate::transfer::begin_anew;
@@ -44,9 +47,13 @@ pub(super) async fn reset(settings: &Settings, etcd: &EtcdSettings, reset: Reset
         check_head(settings, &chain, level).await?;
         check_seen(store.highest_seen(chain.id, now), level)?;
     }
+    let mut kept = Vec::new();
     if let Some(lineage) = &lineage {
         let saved = save(&settings.state.directory, lineage, &book)?;
         print(&format!("what it held was saved as {}\n", saved.display()))?;
+    } else {
+        let raw = store.raw().await.map_err(failed)?;
+        kept.push(save_raw(&settings.state.directory, &raw)?);
     }
     let anew = begin_anew(&book, &accounts, level, now);
     let before = lineage.is_some().then_some(&book);
@@ -58,16 +65,31 @@ pub(super) async fn reset(settings: &Settings, etcd: &EtcdSettings, reset: Reset
         Failure::new(code::IO, message)
     })?;
     note(settings, (lineage.as_deref(), &is), &accounts, level);
-    let kept = store.replace_witness(now)?;
-    let replaced = Replaced {
-        lineage: is,
-        kept: kept.into_iter().collect(),
-    };
+    let replaced = Replaced { lineage: is, kept };
     tell(&accounts, level, &replaced)?;
     print(
         "every other replica: stop it, move etcd-witness.json of its state directory away, and pin the new lineage where \
          state.lineage is pinned\n",
-    )
+    )?;
+    run::keep_witness(&store, now)
+}
+
+/// Keeps what cannot be read as it lay there, for people.
+fn save_raw(directory: &Path, raw: &[(String, Vec<u8>)]) -> Result<PathBuf, Failure> {
+    let time = crate::time::now().strftime("%Y%m%dT%H%M%S%.3fZ");
+    let file = directory.join(format!("etcd-before-reset-{time}.json"));
+    let pairs: BTreeMap<&str, String> = raw
+        .iter()
+        .map(|(key, value)| (key.as_str(), hex::encode(value)))
+        .collect();
+    let text = serde_json::to_vec_pretty(&pairs).map_err(|error| Failure::new(code::IO, error))?;
+    write_durably(&file, &text).map_err(|error| {
+        let file = file.display();
+        let message =
+            format!("cannot save what the store holds as {file}: {error}; nothing was changed");
+        Failure::new(code::IO, message)
+    })?;
+    Ok(file)
 }
 
 /// What the store has forgotten, this replica may have seen.

@@ -33,3 +33,9 @@ mod reset;
 mod shared;
 #[path = "stores/values.rs"]
 mod values;
+#[path = "it/harness/wait.rs"]
+#[expect(
+    dead_code,
+    reason = "one test is a matter of time, and none of a state that is waited for"
+)]
+mod wait;

@@ -6,11 +6,12 @@ use serde_json::json;
 use signer_proxy::guard::{Answer, Condition, StoreError, WatermarkStore as _};
 
 use signer_proxy::tezos::{ChainId, ConsensusKind, Level};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::cluster::{Cluster, Replica, open, open_doubted};
 use super::identity::{PREFIX, assert_doubted, back_up, put_back, sign, used};
 use super::values::{ask, ask_kind, at, now, record};
+use super::wait::lasts;
 
 /// A copy of the cluster made between claim and signature of 104, put back once the signature has left; others have
 /// written until no revision shows it.
@@ -81,7 +82,7 @@ async fn a_replica_that_heard_nothing_for_a_while_holds_all_that_it_knows_agains
     two.store.connect().await.unwrap();
     put_back(&mut cluster, &backup).await;
     let heard = Instant::now();
-    sleep_until(heard + Duration::from_millis(3_100)).await;
+    lasts(heard, Duration::from_millis(3_100)).await;
     // Of blocks all is as it knew it: that attestations went back is told by them alone.
     let block = ask_kind(ConsensusKind::Block, at(104, 0), 1);
     let refused = two.store.claim(block, now()).await;

@@ -16,7 +16,9 @@
 //!   back what is there; an answer may be lost; a copy of a transaction may come at any time, and often. Seals,
 //!   stops, halts and raises come between a decision and its transaction.
 //! - Clusters of etcd that go back to a copy, with a revision that is lower or not or with another id, or that are
-//!   emptied and given floors anew; replicas that start anew with what they noted, or without it.
+//!   emptied and given floors anew; others write to them until nothing shows, and copies of claims come there late.
+//!   Replicas hold what they read against every row that they know, and start anew with what they noted (floors, the
+//!   last signature, what never ends, doubts that are kept), or without it.
 //! - Two signers that replay, refuse or sign again what is below their own watermark, with or without one, and
 //!   lose it. Each signature has a fresh nonce.
 //! - A network from which no message is ever taken: each arrives late, twice, out of order or never, and a
@@ -28,7 +30,7 @@
 //!
 //! `decision` asks the program's `guard::Book` for every claim, record, raise and pruning. The rest is written
 //! here: the order of the steps (`step`), the store (`shared`, `embedded`, `etcd`), what of a store in etcd is known
-//! (`knowledge`), the faults (`operator`, `cluster`). The rules (`audit`,
+//! (`knowledge`) and believed (`belief`), the faults (`operator`, `cluster`). The rules (`audit`,
 //! `progress`) look at the world from outside and know nothing of seeded bugs.
 //!
 //! # What is left out, and why nothing is lost by it
@@ -40,6 +42,8 @@
 //!   decision is as old as it likes. What its replica learns meanwhile changes nothing of it.
 //! - Signs of life: they change no key, and raise the revision, which tells something only where a cluster went
 //!   back. There it is raised by a step of its own, or at the restore.
+//! - The moment until the witness is written: it is noted at once, except where that is what is asked about.
+//! - Accepting over etcd: a replica that has kept its doubt never claims again here.
 //! - Answers of a member that lags: whatever is asked of etcd writes, so no member answers by itself. A bug takes
 //!   such an answer for a permit.
 //! - The wait for the signature of another replica, which only puts off a permit; and changes of more keys than etcd
@@ -80,6 +84,8 @@
 mod action;
 #[path = "model/audit.rs"]
 mod audit;
+#[path = "model/belief.rs"]
+mod belief;
 #[path = "model/bugs.rs"]
 mod bugs;
 #[path = "model/claims.rs"]

@@ -4,7 +4,7 @@
 //! do, in any order and any number of times. Whether a step does anything is decided where it is made.
 
 use super::cluster::{ENDS, End};
-use super::setup::{Bug, Copies, Noted, Restore, Setup, Witnessed};
+use super::setup::{Bug, Copies, Late, Noted, Restore, Setup, Witnessed};
 use super::words::{At, BAKERS, Baker, Floor, Sig};
 use super::world::{Process, Stage, State};
 
@@ -75,8 +75,8 @@ pub(crate) enum Action {
     /// An operator raises a floor at a replica.
     RaiseAt(usize, Floor),
     End(End),
-    /// A replica in doubt writes its sign of life.
-    Live(usize),
+    /// Somebody writes a sign of life to a cluster that went back.
+    Live,
     /// Seeded bugs only.
     Unknown(usize),
     Timeout(usize),
@@ -212,22 +212,22 @@ fn replicas(setup: &Setup, state: &State, actions: &mut Vec<Action>) {
         if setup.prunes || setup.raises > 0 {
             actions.push(Action::News(who));
         }
-        if setup.late {
+        if setup.late != Late::Never {
             actions.push(Action::Keep(who));
         }
         if setup.restore != Restore::Never || setup.losses > 0 {
             actions.push(Action::Restart(who));
-        }
-        if setup.lives_in_doubt {
-            actions.push(Action::Live(who));
         }
         if state.raises_left > 0 {
             let floors = setup.positions.iter().map(|at| at.floor());
             actions.extend(floors.map(|floor| Action::RaiseAt(who, floor)));
         }
     }
-    if setup.late {
+    if setup.late != Late::Never {
         actions.push(Action::Late);
+    }
+    if setup.covered || setup.has(Bug::WritesInDoubt) {
+        actions.push(Action::Live);
     }
     if state.ends_left > 0 {
         actions.extend(ENDS.map(Action::End));

@@ -5,7 +5,7 @@
 
 use super::claims::{claim, is_below};
 use super::decision::Decision;
-use super::knowledge::Etcd;
+use super::knowledge::{Etcd, Replica};
 use super::setup::Setup;
 use super::step::Event;
 use super::words::{Account, At, BAKERS, Baker, Digest, Row, Sig, Table};
@@ -80,6 +80,12 @@ pub(crate) fn judge(setup: &Setup, before: &State, after: &mut State, event: Eve
         }
         remember(setup, after);
     }
+    let went = after.restored || after.foreign;
+    let doubts = |etcd: Etcd| etcd.replicas.iter().any(Replica::doubts);
+    if !went && after.etcd.is_some_and(doubts) {
+        // Nobody gets a signature from a replica that doubts for nothing.
+        find(after, Rule::L1);
+    }
     match event {
         Event::Quiet | Event::Outside => {}
         Event::Reread => growth(setup, &before.memory, &after.memory.clone(), after),
@@ -124,7 +130,10 @@ fn find(after: &mut State, rule: Rule) {
 /// Whether the store is not any more what a replica has seen of it.
 fn went_back(witness: Witness, before: &State) -> bool {
     let behind = |etcd: Etcd| etcd.revisions.last < witness.revision;
-    is_below(witness, &before.disk) || before.etcd.is_some_and(behind)
+    let gone = |sig: Sig| before.restored && before.disk.row(sig.at).sig() != Some(sig);
+    is_below(witness, &before.disk)
+        || before.etcd.is_some_and(behind)
+        || witness.signed.is_some_and(gone)
 }
 
 /// Whether nothing is to be claimed or recorded, or was once for ever.

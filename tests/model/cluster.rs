@@ -1,8 +1,9 @@
 //! What becomes of a cluster of etcd: seals, stops and halts, copies that come back, a wipe, and a revision that rises
 //! by signs of life alone.
 
-use super::etcd::{look, present};
-use super::knowledge::{Keys, Revisions};
+use super::belief::look;
+use super::etcd::present;
+use super::knowledge::{Keys, Replica, Revisions};
 use super::setup::{Bug, Restore, Setup};
 use super::step::Event;
 use super::words::{Account, Table};
@@ -46,12 +47,13 @@ pub(crate) fn end(setup: &Setup, state: &mut State, end: End) -> Option<Event> {
     Some(Event::Quiet)
 }
 
-/// All replicas look, as they do every second, and each look is a write.
+/// All replicas look, as they do every second, and each look is a write. It is the last one for some seconds.
 fn everybody_looks(setup: &Setup, state: &mut State) -> Option<()> {
     let looks = u8::try_from(setup.requests).ok()?;
     state.etcd.as_mut()?.revisions.last += looks;
     for who in 0..setup.requests {
         look(setup, state, who, Keys::ALL);
+        state.etcd.as_mut()?.replicas[who].is_behind = true;
     }
     Some(())
 }
@@ -66,8 +68,8 @@ pub(crate) fn back_up(state: &mut State) -> Option<()> {
 pub(crate) fn restore(setup: &Setup, state: &mut State) -> Option<Event> {
     let (identity, revisions) = state.etcd?.backup?;
     let there = present(state, state.etcd.as_ref()?);
-    if there.revisions == revisions {
-        // Nothing is lost.
+    if there.revisions == revisions && setup.restore != Restore::Renamed {
+        // Nothing is lost, and it is no other cluster.
         return None;
     }
     everybody_looks(setup, state)?;
@@ -112,12 +114,17 @@ pub(crate) fn init(state: &mut State, first: Table) -> Option<Event> {
     Some(Event::Quiet)
 }
 
-/// A replica in doubt goes on to write its sign of life.
-pub(crate) fn live(state: &mut State, who: usize) -> Option<Event> {
+/// Somebody writes a sign of life to a cluster that went back, until its revision is where it was.
+pub(crate) fn live(setup: &Setup, state: &mut State) -> Option<Event> {
     let etcd = state.etcd.as_mut()?;
-    let replicas = etcd.replicas.iter();
-    let highest = replicas.map(|replica| replica.known.revisions.last).max()?;
-    if !etcd.replicas[who].doubts || etcd.revisions.last >= highest {
+    let highest = etcd
+        .replicas
+        .iter()
+        .map(|replica| replica.known.revisions.last);
+    let is_behind = highest.max()? > etcd.revisions.last;
+    let in_doubt = etcd.replicas.iter().any(Replica::doubts);
+    let lives = setup.covered || (setup.has(Bug::WritesInDoubt) && in_doubt);
+    if !state.restored || !is_behind || !lives {
         return None;
     }
     etcd.revisions.last += 1;

@@ -5,13 +5,14 @@
 //! long is one that was decided on knowledge that is old. Where it fails, what is there comes back, and it is
 //! decided anew. A transaction without an answer is one that nobody hears of, and the same question again.
 
+use super::belief::{hear, look};
 use super::claims;
 use super::decision::{self, Decision};
 use super::knowledge::{Etcd, Keys, Known, Replica, Txn, What};
-use super::setup::{Bug, Noted, Setup};
+use super::setup::{Bug, Late, Setup};
 use super::step::{Event, end, grant, refuse, withhold};
 use super::words::{Floor, Row, Sig, Table};
-use super::world::{Request, Stage, State, Witness};
+use super::world::{Request, Stage, State};
 
 /// The store as it is.
 pub(crate) fn present(state: &State, etcd: &Etcd) -> Known {
@@ -61,6 +62,10 @@ fn writes(setup: &Setup, txn: &Txn) -> (Table, Keys) {
 fn compares(setup: &Setup, txn: &Txn, keys: Keys, etcd: &Etcd) -> bool {
     let (known, there) = (&txn.basis.revisions, &etcd.revisions);
     let unless = |bug| setup.has(bug) || setup.has(Bug::NothingCompared);
+    // By its value too: another store may have other things at the same revisions.
+    if txn.basis.identity.lineage != etcd.identity.lineage {
+        return false;
+    }
     let meta = known.meta == there.meta || setup.has(Bug::MetaNotCompared);
     let account = known.account == there.account;
     let floor = known.floor == there.floor;
@@ -105,67 +110,6 @@ fn make(setup: &Setup, state: &mut State, txn: &Txn) -> Option<Keys> {
     Some(keys)
 }
 
-/// Takes in an answer; false if the store is not believed, which `seen` says more about than what is known. The
-/// checks are those of `take_in` and `hold_against`, in their order.
-fn hear(setup: &Setup, state: &mut State, who: usize, seen: &Witness, keys: Keys) -> bool {
-    let Some(mut etcd) = state.etcd else {
-        return false;
-    };
-    let there = present(state, &etcd);
-    let replica = &mut etcd.replicas[who];
-    let identity = seen.identity.unwrap_or(there.identity);
-    let is_other = identity.cluster != there.identity.cluster && !setup.has(Bug::IdentityIgnored);
-    let is_behind = there.revisions.last < seen.revision && !setup.has(Bug::RevisionIgnored);
-    replica.doubts = is_other || is_behind;
-    if !replica.doubts {
-        replica.known.take(&there, keys);
-        replica.doubts = !vouched(setup, seen, &replica.known);
-    }
-    let replica = *replica;
-    state.etcd = Some(etcd);
-    if !replica.doubts {
-        note(setup, &mut state.witnesses[who], &replica.known);
-    }
-    !replica.doubts
-}
-
-/// Whether lineage, floors and what never ends are still what was seen.
-fn vouched(setup: &Setup, seen: &Witness, known: &Known) -> bool {
-    let lineage = seen.identity.map_or(0, |identity| identity.lineage);
-    let is_other = lineage != 0 && lineage != known.identity.lineage;
-    let is_below = known.table.height() < seen.floor;
-    let now = known.seen();
-    let went_on = (seen.sealed && !now.sealed) || (seen.stopped && !now.stopped);
-    (!is_other || setup.has(Bug::LineageIgnored))
-        && (!is_below || setup.has(Bug::WitnessIgnored))
-        && (!went_on || setup.has(Bug::EndsIgnored))
-}
-
-/// Notes what is known in the state directory, if the replica has one.
-fn note(setup: &Setup, file: &mut Witness, known: &Known) {
-    let seen = known.seen();
-    let is_news = match setup.noted {
-        Noted::BeforeTheAnswer => true,
-        Noted::WithFloors => {
-            let revision = file.revision;
-            *file != Witness { revision, ..seen }
-        }
-        Noted::Later => false,
-    };
-    if is_news && file.identity.is_some() {
-        *file = seen;
-    }
-}
-
-pub(crate) fn note_later(state: &mut State, who: usize) -> Option<Event> {
-    let replica = state.etcd?.replicas[who];
-    state.witnesses[who].identity?;
-    if !replica.doubts {
-        state.witnesses[who] = replica.known.seen();
-    }
-    Some(Event::Quiet)
-}
-
 pub(crate) fn claim(setup: &Setup, state: &mut State, who: usize) -> Option<Event> {
     let Request { baker, at, .. } = state.requests[who]?;
     let replica = state.etcd?.replicas[who];
@@ -174,8 +118,16 @@ pub(crate) fn claim(setup: &Setup, state: &mut State, who: usize) -> Option<Even
     if let Some(event) = from_memory(setup, state, who) {
         return Some(event);
     }
-    if replica.doubts {
+    if replica.doubts() {
         return end(state, who);
+    }
+    if replica.is_behind && !setup.has(Bug::ClaimsUnread) {
+        look(setup, state, who, Keys::ALL)?;
+        return if state.etcd?.replicas[who].doubts() {
+            end(state, who)
+        } else {
+            from_memory(setup, state, who).or(Some(Event::Quiet))
+        };
     }
     let (decision, _) = claims::claim(setup, &basis.table, baker, at);
     if decision == Decision::Again && setup.has(Bug::OldReadPermits) {
@@ -208,7 +160,7 @@ fn from_memory(setup: &Setup, state: &mut State, who: usize) -> Option<Event> {
             state.requests[who].as_mut()?.stage = Stage::Releasing(table.row(at).sig()?);
             Some(Event::Quiet)
         }
-        Decision::Refused if table.floor.is_some() && !replica.doubts => {
+        Decision::Refused if table.floor.is_some() && !replica.doubts() => {
             if setup.has(Bug::LoserWaits) {
                 return Some(Event::Quiet);
             }
@@ -223,7 +175,7 @@ pub(crate) fn record(setup: &Setup, state: &mut State, who: usize) -> Option<Eve
         return None;
     };
     let replica = state.etcd?.replicas[who];
-    if replica.doubts {
+    if replica.doubts() {
         return end(state, who);
     }
     let basis = replica.known;
@@ -295,7 +247,7 @@ pub(crate) fn keep(setup: &Setup, state: &mut State, who: usize) -> Option<Event
     let basis = replica.known;
     let txn = Txn { what, basis };
     let (after, _) = writes(setup, &txn);
-    if replica.doubts || etcd.late.is_some() || after == basis.table {
+    if replica.doubts() || etcd.late.is_some() || after == basis.table {
         return None;
     }
     etcd.late = Some(txn);
@@ -304,7 +256,12 @@ pub(crate) fn keep(setup: &Setup, state: &mut State, who: usize) -> Option<Event
 
 /// The copy comes to the store, however late.
 pub(crate) fn late(setup: &Setup, state: &mut State) -> Option<Event> {
-    let txn = state.etcd?.late?;
+    let etcd = state.etcd?;
+    let txn = etcd.late?;
+    let replicas = &etcd.replicas[..setup.requests];
+    if setup.late == Late::InDoubt && state.restored && !replicas.iter().all(Replica::doubts) {
+        return None;
+    }
     deliver(setup, state, &txn)
 }
 
@@ -314,32 +271,11 @@ fn deliver(setup: &Setup, state: &mut State, txn: &Txn) -> Option<Event> {
     (state.disk != before).then_some(Event::Quiet)
 }
 
-/// A replica reads, for what it shows; what it decides is compared all the same.
-pub(crate) fn look(setup: &Setup, state: &mut State, who: usize, keys: Keys) -> Option<Event> {
-    let replica = state.etcd?.replicas[who];
-    if replica.doubts {
-        return None;
-    }
-    hear(setup, state, who, &replica.known.seen(), keys);
-    Some(Event::Quiet)
-}
-
-/// A replica starts anew: it knows what its witness kept, and reads everything before it does anything.
-pub(crate) fn restart(setup: &Setup, state: &mut State, who: usize) -> Option<Event> {
-    let seen = state.witnesses[who];
-    state.requests[who] = None;
-    let replica = &mut state.etcd.as_mut()?.replicas[who];
-    *replica = Replica::default();
-    replica.known.revisions.last = seen.revision;
-    hear(setup, state, who, &seen, Keys::ALL);
-    Some(Event::Quiet)
-}
-
 /// An operator raises a floor at some replica, by what that one knows.
 pub(crate) fn raise(setup: &Setup, state: &mut State, who: usize, floor: Floor) -> Option<Event> {
     let replica = state.etcd?.replicas[who];
     let basis = replica.known;
-    basis.table.floor.filter(|_| !replica.doubts)?;
+    basis.table.floor.filter(|_| !replica.doubts())?;
     let what = What::Raise(floor);
     let made = make(setup, state, &Txn { what, basis });
     if made.is_some() {

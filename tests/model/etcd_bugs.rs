@@ -5,7 +5,7 @@
 
 use super::audit::Rule;
 use super::run::breaks;
-use super::setup::{Bug, LEVELS, Noted, ROUNDS, Restore, Setup};
+use super::setup::{Anew, Bug, LEVELS, Late, Noted, ROUNDS, Restore, Setup};
 
 fn slot() -> Setup {
     Setup::etcd().narrow().single()
@@ -20,6 +20,24 @@ fn raised() -> Setup {
 
 fn ended() -> Setup {
     Setup { ends: 1, ..slot() }
+}
+
+/// A claim of other bytes comes late to a cluster that went back.
+fn late() -> Setup {
+    Setup {
+        late: Late::Ever,
+        ..Setup::went_back().narrow()
+    }
+}
+
+/// The same where its revision shows it, and what was seen is noted at once.
+fn lower_and_late() -> Setup {
+    Setup {
+        restore: Restore::Silent,
+        noted: Noted::BeforeTheAnswer,
+        signatures: 0,
+        ..late()
+    }
 }
 
 // The comparisons of floor and row in `Known::claim`.
@@ -158,20 +176,11 @@ fn using_a_cluster_of_another_id_is_found_out() {
     breaks(renamed.with(Bug::IdentityIgnored), Rule::I7);
 }
 
-// `is_another`: the revision. Floors that are equal hide what was recorded since.
+// `is_another`: the revision. Floors that are equal hide whose claim it was.
 #[test]
 fn a_revision_that_went_back_and_is_ignored_is_found_out() {
-    let lower = Setup {
-        restore: Restore::Silent,
-        ..Setup::went_back().narrow()
-    };
-    breaks(lower.with(Bug::RevisionIgnored), Rule::I7);
-    let noted = Setup {
-        noted: Noted::BeforeTheAnswer,
-        signatures: 2,
-        ..lower
-    };
-    breaks(noted.with(Bug::RevisionIgnored), Rule::I2);
+    breaks(lower_and_late().with(Bug::RevisionIgnored), Rule::I7);
+    breaks(lower_and_late().with(Bug::RevisionIgnored), Rule::I1);
 }
 
 // `hold_against`: `went_back`.
@@ -201,4 +210,63 @@ fn a_seal_or_stop_of_the_witness_that_is_ignored_is_found_out() {
         ..Setup::went_back().narrow()
     };
     breaks(ended.with(Bug::EndsIgnored), Rule::I7);
+}
+
+// `take_in_signatures`: the same bytes would be signed again.
+#[test]
+fn a_last_signature_of_the_witness_that_is_ignored_is_found_out() {
+    let bumped = Setup {
+        signatures: 2,
+        ..Setup::went_back().narrow()
+    };
+    breaks(bumped.with(Bug::SignatureIgnored), Rule::I2);
+}
+
+// `Known::check_row`: a claim of other bytes came late to a cluster that went back.
+#[test]
+fn a_known_row_that_is_not_held_against_what_is_read_is_found_out() {
+    let runs_on = Setup {
+        anew: Anew::Never,
+        ..late()
+    };
+    breaks(runs_on.with(Bug::RowsIgnored), Rule::I1);
+}
+
+// `Known::check_age`: the signature of a slot that is below the present one is gone.
+#[test]
+fn a_key_that_is_older_than_it_was_and_is_ignored_is_found_out() {
+    let runs_on = Setup {
+        positions: ROUNDS,
+        requests: 1,
+        anew: Anew::Never,
+        ..Setup::went_back()
+    };
+    breaks(runs_on.with(Bug::AgeIgnored), Rule::I7);
+}
+
+// `Witness::keep_doubt`, and `EtcdStore::with`, which reads it.
+#[test]
+fn a_doubt_that_is_forgotten_at_a_start_is_found_out() {
+    let in_doubt = Setup {
+        anew: Anew::InDoubt,
+        ..late()
+    };
+    breaks(in_doubt.with(Bug::DoubtForgotten), Rule::I1);
+}
+
+// `make_counted` and `look`: the revision is raised for whoever starts anew, until it is where it was.
+#[test]
+fn signs_of_life_in_doubt_are_found_out() {
+    breaks(lower_and_late().with(Bug::WritesInDoubt), Rule::I1);
+}
+
+// `catch_up`: what was claimed and what came late may have the very same revision.
+#[test]
+fn a_claim_by_who_stood_still_and_reads_nothing_is_found_out() {
+    let covered = Setup {
+        covered: true,
+        anew: Anew::Never,
+        ..lower_and_late()
+    };
+    breaks(covered.with(Bug::ClaimsUnread), Rule::I5);
 }

@@ -2,7 +2,7 @@
 
 use super::etcd_situations::Over;
 use super::run::holds;
-use super::setup::{ALL, CARELESS, LEVELS, MIXED, Noted, Restore, Setup};
+use super::setup::{ALL, Anew, CARELESS, LEVELS, Late, MIXED, Noted, Restore, Setup};
 use super::situations::Situation;
 
 #[test]
@@ -30,7 +30,7 @@ fn replicas_that_decide_on_old_knowledge_never_sign_a_slot_twice() {
 #[test]
 fn transactions_that_come_late_or_twice_change_nothing() {
     let late = Setup {
-        late: true,
+        late: Late::Ever,
         signers: MIXED,
         ..Setup::etcd()
     };
@@ -130,7 +130,7 @@ fn a_seal_a_stop_or_a_halt_between_decision_and_transaction_holds() {
 fn over_etcd_the_owner_of_a_claim_can_always_get_its_signature() {
     let progress = Setup {
         progress: true,
-        late: true,
+        late: Late::Ever,
         ..Setup::etcd()
     };
     let small = Setup {
@@ -212,17 +212,99 @@ fn a_cluster_that_was_wiped_permits_nothing() {
 }
 
 #[test]
-fn a_signature_that_is_rolled_back_is_noticed_by_the_revision_if_that_is_noted_at_once() {
-    let small = Setup {
-        restore: Restore::Silent,
-        noted: Noted::BeforeTheAnswer,
+fn a_cluster_that_forgot_nothing_but_a_signature_permits_nothing() {
+    let bumped = Setup {
         signatures: 2,
         ..Setup::went_back()
     };
-    let three = Setup {
-        requests: 3,
-        ..small
+    let lower = Setup {
+        restore: Restore::Silent,
+        ..bumped
     };
     let situations = &[Situation::RecordRolledBack, Situation::Etcd(Over::Doubt)];
-    holds(small.narrow(), three.narrow(), situations, 5_000);
+    for small in [bumped, lower] {
+        let three = Setup {
+            requests: 3,
+            ..small
+        };
+        holds(small.narrow(), three.narrow(), situations, 5_000);
+    }
+}
+
+#[test]
+fn a_late_claim_of_other_bytes_is_told_by_who_runs_on_or_saw_the_one_that_was_there_signed() {
+    let runs_on = Setup {
+        late: Late::Ever,
+        anew: Anew::Never,
+        ..Setup::went_back()
+    };
+    let situations = &[
+        Situation::Etcd(Over::Doubt),
+        Situation::Etcd(Over::AnotherWay),
+    ];
+    for anew in [Anew::Never, Anew::Signed] {
+        let small = Setup { anew, ..runs_on };
+        let large = Setup {
+            requests: 1,
+            ..small
+        };
+        holds(small.narrow(), large, situations, 5_000);
+    }
+}
+
+#[test]
+fn a_doubt_is_kept_when_other_claims_cover_what_it_is_about() {
+    let small = Setup {
+        late: Late::Ever,
+        anew: Anew::InDoubt,
+        ..Setup::went_back()
+    };
+    let large = Setup {
+        requests: 1,
+        ..small
+    };
+    let situations = &[Situation::Etcd(Over::DoubtIsKept)];
+    holds(small.narrow(), large, situations, 5_000);
+}
+
+#[test]
+fn a_revision_that_others_raise_to_where_it_was_hides_nothing_that_was_seen() {
+    let small = Setup {
+        restore: Restore::Silent,
+        covered: true,
+        ..Setup::went_back()
+    };
+    let situations = &[Situation::Etcd(Over::Doubt), Situation::Etcd(Over::Covered)];
+    let alone = |setup| Setup {
+        requests: 1,
+        ..setup
+    };
+    holds(small.narrow(), alone(small), situations, 5_000);
+    // The lost claim and the late one may have the very same revision. Records are another matter: see `limits`.
+    let late = Setup {
+        late: Late::Ever,
+        signatures: 0,
+        ..small
+    };
+    let running = Setup {
+        anew: Anew::Never,
+        ..late
+    };
+    holds(running.narrow(), alone(running), situations, 5_000);
+}
+
+#[test]
+fn a_revision_that_is_lower_tells_as_long_as_nobody_writes_in_doubt() {
+    let small = Setup {
+        restore: Restore::Silent,
+        noted: Noted::BeforeTheAnswer,
+        late: Late::Ever,
+        signatures: 0,
+        ..Setup::went_back()
+    };
+    let situations = &[
+        Situation::Etcd(Over::DoubtIsKept),
+        Situation::Etcd(Over::AnotherWay),
+    ];
+    holds(small.narrow(), small.narrow(), situations, 2_000);
 }

@@ -2,7 +2,7 @@
 
 use super::claims::claim;
 use super::decision::Decision;
-use super::knowledge::{Etcd, Known, Replica, What};
+use super::knowledge::{Doubt, Etcd, Known, Replica, What};
 use super::run::World;
 use super::situations::claiming;
 use super::words::{Account, Row, Table};
@@ -20,6 +20,9 @@ pub(crate) enum Over {
     Doubt,
     BelievedAgain,
     AnotherLineage,
+    AnotherWay,
+    DoubtIsKept,
+    Covered,
 }
 
 /// What it is called, and how it is recognised.
@@ -75,20 +78,74 @@ impl Over {
                     matches!(request.stage, Stage::Recording(_)) && halted && before
                 })
             }),
+            Self::Doubt
+            | Self::BelievedAgain
+            | Self::AnotherLineage
+            | Self::AnotherWay
+            | Self::DoubtIsKept
+            | Self::Covered => self.look_at_a_cluster_that_went_back(),
+        }
+    }
+
+    fn look_at_a_cluster_that_went_back(self) -> Look {
+        match self {
             Self::Doubt => ("a replica believes its cluster no more", |_, state| {
                 state
                     .etcd
-                    .is_some_and(|etcd| etcd.replicas.iter().any(|replica| replica.doubts))
+                    .is_some_and(|etcd| etcd.replicas.iter().any(Replica::doubts))
             }),
             Self::BelievedAgain => ("a cluster went back and a replica asks it", |_, state| {
-                let believed = |replica: &Replica| !replica.doubts;
+                let believed = |replica: &Replica| !replica.doubts();
                 let some = |etcd: Etcd| etcd.replicas.iter().any(believed);
                 let asked = claiming(state).next().is_some();
                 state.restored && asked && state.etcd.is_some_and(some)
             }),
+            Self::AnotherWay => (
+                "a slot of a cluster that went back has other bytes",
+                |_, state| {
+                    let differs = |known: &Known| {
+                        let rows = known.table.rows.iter().zip(state.disk.rows);
+                        let both = rows
+                            .filter_map(|(known, there)| Some((known.digest()?, there.digest()?)));
+                        both.into_iter().any(|(known, there)| known != there)
+                    };
+                    state.restored && replicas(state).any(|(_, known)| differs(&known))
+                },
+            ),
+            Self::DoubtIsKept => (
+                "a replica that starts anew doubts for what was",
+                |_, state| {
+                    let doubts = |replica: &Replica| {
+                        replica.doubt == Doubt::Passes && replica.known.table.floor.is_none()
+                    };
+                    state
+                        .etcd
+                        .is_some_and(|etcd| etcd.replicas.iter().any(doubts))
+                },
+            ),
+            Self::Covered => (
+                "a revision is where it was, and the cluster went back",
+                |_, state| {
+                    let etcd = state.etcd.filter(|_| state.restored);
+                    etcd.is_some_and(|etcd| {
+                        let mut replicas = etcd.replicas.iter();
+                        let there = etcd.revisions;
+                        replicas.any(|replica| {
+                            let known = replica.known.revisions;
+                            known.last == there.last && known.floor > there.floor
+                        })
+                    })
+                },
+            ),
             Self::AnotherLineage => ("a cluster that was wiped has floors again", |_, state| {
                 state.foreign && state.disk.floor.is_some() && claiming(state).next().is_some()
             }),
+            Self::OldClaim
+            | Self::OldRecord
+            | Self::LostAnswer
+            | Self::LateCopy
+            | Self::SealUnderWay
+            | Self::HaltUnderWay => self.look(),
         }
     }
 }

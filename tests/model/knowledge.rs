@@ -3,6 +3,7 @@
 //! Revisions are counted as etcd counts them, but for signs of life: these only make the number higher, which
 //! matters where a cluster went back, and is a step of its own there.
 
+use super::setup::{Bug, Setup};
 use super::words::{Account, At, Baker, Floor, POSITIONS, Row, Sig, Table};
 use super::world::{REQUESTS, Witness};
 
@@ -37,8 +38,33 @@ pub(crate) struct Known {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Replica {
     pub(crate) known: Known,
-    /// It believes the store no more, until it starts anew.
-    pub(crate) doubts: bool,
+    pub(crate) doubt: Doubt,
+    /// It has read nothing for so long that it reads everything before it claims.
+    pub(crate) is_behind: bool,
+}
+
+/// Why a replica believes its store no more, until it starts anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Doubt {
+    #[default]
+    None,
+    /// It shows again whenever one looks.
+    Shows,
+    /// Others may cover it by what they write, so it is kept until an operator accepts the store.
+    Passes,
+}
+
+impl Replica {
+    pub(crate) fn doubts(&self) -> bool {
+        self.doubt != Doubt::None
+    }
+
+    /// Whether the last claim that it has seen has a signature, if it has seen any.
+    pub(crate) fn saw_it_signed(&self) -> bool {
+        let table = &self.known.table;
+        let last = table.height().0.checked_sub(1).map(At);
+        last.is_none_or(|last| table.row(last).sig().is_some())
+    }
 }
 
 /// What a transaction is for.
@@ -70,12 +96,18 @@ pub(crate) struct Etcd {
 
 /// Keys of which an answer says how they are.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "a list of switches, each set by name"
+)]
 pub(crate) struct Keys {
     pub(crate) about_all: bool,
     pub(crate) floor: bool,
     pub(crate) rows: [bool; POSITIONS],
     /// Whether a key that is not shown is gone.
     pub(crate) shows_gone: bool,
+    /// Whether it was read, and not written by this very transaction.
+    pub(crate) is_read: bool,
 }
 
 impl Keys {
@@ -85,6 +117,7 @@ impl Keys {
         floor: true,
         rows: [true; POSITIONS],
         shows_gone: true,
+        is_read: true,
     };
     /// A look at what was written since the last one.
     pub(crate) const NEWS: Self = Self {
@@ -102,7 +135,7 @@ impl Etcd {
             revisions: known.revisions,
             replicas: [Replica {
                 known,
-                doubts: false,
+                ..Replica::default()
             }; REQUESTS],
             late: None,
             backup: None,
@@ -136,8 +169,50 @@ impl Known {
             revision: self.revisions.last,
             sealed: self.table.sealed,
             stopped: self.table.account == Account::Stopped,
+            signed: self.table.last_signature(),
             ..Witness::default()
         }
+    }
+
+    /// Holds what was read against what is known and what was `seen`, before anything of it is taken in; in the order
+    /// of `Known::read`, which decides whether the doubt is kept.
+    pub(crate) fn judge(&self, setup: &Setup, seen: &Witness, there: &Self, keys: Keys) -> Doubt {
+        if !keys.is_read {
+            return Doubt::None;
+        }
+        let (mine, theirs) = (&self.revisions, &there.revisions);
+        let last = theirs.last;
+        let rows = || (0..POSITIONS).filter(|at| keys.rows[*at]);
+        let is_older = |mine: u8, theirs: u8| theirs != 0 && mine > theirs && mine <= last;
+        let older = is_older(mine.meta, theirs.meta)
+            || is_older(mine.account, theirs.account)
+            || is_older(mine.floor, theirs.floor)
+            || rows().any(|at| is_older(mine.rows[at], theirs.rows[at]));
+        if older && !setup.has(Bug::AgeIgnored) {
+            return Doubt::Passes;
+        }
+        let lineage = seen.identity.map_or(0, |identity| identity.lineage);
+        // What something later is known of is not looked at.
+        let is_news = |mine: u8, theirs: u8| theirs != 0 && mine <= theirs;
+        let is_other =
+            is_news(mine.meta, theirs.meta) && lineage != 0 && lineage != there.identity.lineage;
+        let is_below = is_news(mine.floor, theirs.floor) && there.table.height() < seen.floor;
+        if (is_other && !setup.has(Bug::LineageIgnored))
+            || (is_below && !setup.has(Bug::WitnessIgnored))
+        {
+            return Doubt::Shows;
+        }
+        let changed = rows().any(|at| {
+            let (was, is) = (self.table.rows[at], there.table.rows[at]);
+            let is_known = was != Row::Free && is_news(mine.rows[at], theirs.rows[at]);
+            let stays =
+                was.digest() == is.digest() && (was.sig().is_none() || was.sig() == is.sig());
+            is_known && !stays
+        });
+        if changed && !setup.has(Bug::RowsIgnored) {
+            return Doubt::Passes;
+        }
+        Doubt::None
     }
 
     /// Takes in an answer about `keys`. A revision that is known is not overwritten by an older one.

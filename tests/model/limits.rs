@@ -5,7 +5,9 @@
 
 use super::audit::Rule;
 use super::run::differs;
-use super::setup::{Doubtful, FirstFloor, Noted, Restore, Setup, Storage, Witnessed};
+use super::setup::{
+    Anew, Doubtful, FirstFloor, Late, Noted, ROUNDS, Restore, Setup, Storage, Witnessed,
+};
 
 /// A copy made while a claim was written, which a power cut then took back, has the floor of the claim that
 /// came instead.
@@ -121,57 +123,69 @@ fn a_witness_over_etcd_that_is_noted_later_misses_the_last_claims() {
     differs(sound, later, Rule::I1);
 }
 
-/// A copy made between claim and record has the same floors as the cluster. A revision that is not lower hides that it
-/// came back, and a replica that starts anew signs the same bytes again.
+/// Whoever starts anew knows where the last claim was and not whose it was, as long as it has no signature. If a claim of
+/// other bytes comes late to a cluster that went back, it finds the floor where it was.
 #[test]
-fn a_signature_that_is_rolled_back_under_a_raised_revision_is_missed() {
-    let lower = noted_at_once();
-    let bumped = Setup {
-        restore: Restore::Bumped,
-        ..lower
+fn a_late_claim_of_other_bytes_is_believed_by_who_starts_anew_and_saw_no_signature() {
+    let signed = Setup {
+        anew: Anew::Signed,
+        ..late()
     };
-    differs(lower, bumped, Rule::I2);
+    differs(signed, late(), Rule::I1);
 }
 
-/// The revision is noted with the next floor, and not with the signature that was recorded.
+/// Even by who has refused to sign before, if it had started anew then, too: that a floor is lower than it was noted is
+/// told as long as it shows.
 #[test]
-fn a_revision_that_is_noted_with_floors_alone_misses_a_signature_that_is_rolled_back() {
-    let at_once = noted_at_once();
-    let with_floors = Setup {
-        noted: Noted::WithFloors,
-        ..at_once
+fn a_floor_that_was_lower_is_forgotten_when_a_late_claim_brings_it_back() {
+    let ran_on = Setup {
+        late: Late::InDoubt,
+        anew: Anew::InDoubt,
+        ..late()
     };
-    differs(at_once, with_floors, Rule::I2);
+    let anew = Setup {
+        anew: Anew::Ever,
+        ..ran_on
+    };
+    differs(ran_on, anew, Rule::I1);
 }
 
-/// Signs of life of a replica that is in doubt raise the revision to where it was, until the next start.
+/// The row of a late claim may have the very revision of the one that was lost. Then a signature of that one, which was
+/// under way meanwhile, is recorded in its place. A second one does not leave.
 #[test]
-fn signs_of_life_in_doubt_hide_a_signature_that_is_rolled_back() {
-    let silent = noted_at_once();
-    let living = Setup {
-        lives_in_doubt: true,
-        ..silent
-    };
-    differs(silent, living, Rule::I2);
-}
-
-/// A claim of other bytes that comes late to a cluster that went back brings the floor to where it was seen. A witness
-/// of floors does not know whose claim it was.
-#[test]
-fn a_claim_that_comes_late_to_a_cluster_that_went_back_is_not_told_from_the_one_that_was_there() {
-    let sound = Setup::went_back().narrow();
-    let late = Setup {
-        late: true,
-        ..sound
-    };
-    differs(sound, late, Rule::I1);
-}
-
-fn noted_at_once() -> Setup {
-    Setup {
+fn a_record_does_not_tell_a_late_claim_of_the_very_revision_from_its_own() {
+    let unsigned = Setup {
         restore: Restore::Silent,
-        noted: Noted::BeforeTheAnswer,
+        signatures: 0,
+        anew: Anew::Never,
+        ..late()
+    };
+    let signed = unsigned.single();
+    differs(unsigned, signed, Rule::I4);
+}
+
+/// Of the signatures of a stream whoever starts anew knows that of the highest slot. One that came after it, for a slot
+/// below, may be gone.
+#[test]
+fn a_signature_that_came_after_one_of_a_later_slot_is_not_missed_by_who_starts_anew() {
+    let running = Setup {
+        positions: ROUNDS,
+        requests: 1,
         signatures: 2,
+        anew: Anew::Never,
+        ..Setup::went_back()
+    };
+    let anew = Setup {
+        anew: Anew::Ever,
+        ..running
+    };
+    differs(running, anew, Rule::I2);
+}
+
+/// A claim comes late to a cluster that went back.
+fn late() -> Setup {
+    Setup {
+        late: Late::Ever,
         ..Setup::went_back().narrow()
     }
 }

@@ -6,7 +6,7 @@ use super::setup::{Bug, FirstFloor, Restore, Setup};
 use super::step::Event;
 use super::words::{At, Change, Floor, Row, Table};
 use super::world::{Process, State};
-use super::{cluster, etcd};
+use super::{belief, cluster};
 
 /// Seeded bugs: takes an unsigned claim back, and mostly the floor with it.
 pub(crate) fn reopen(setup: &Setup, state: &mut State, at: At) -> Option<Event> {
@@ -117,7 +117,7 @@ pub(crate) fn back_up_file(state: &mut State) -> Option<Event> {
 
 pub(crate) fn note_later(setup: &Setup, state: &mut State, who: usize) -> Option<Event> {
     if setup.is_etcd() {
-        return etcd::note_later(state, who);
+        return belief::note_later(setup, state, who);
     }
     if setup.is_embedded() && state.process != Process::Up {
         return None;

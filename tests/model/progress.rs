@@ -9,7 +9,7 @@ use super::claims::digest;
 use super::run::step;
 use super::setup::{Setup, Signer};
 use super::words::{At, BAKERS, Baker, Row, Table};
-use super::world::{Process, Stage, State};
+use super::world::{Process, Request, Stage, State};
 
 /// More good steps than any request needs.
 const STEPS: usize = 12;
@@ -143,8 +143,15 @@ pub(crate) fn refusals_are_immediate(setup: &Setup, state: &State) -> bool {
         };
         let after = step(setup, state, answer);
         after.is_some_and(|after| {
-            let count = |state: &State| state.requests.iter().flatten().count();
-            count(&after) + 1 == count(state)
+            let requests = |state: &State| state.requests.into_iter().flatten();
+            let count = |state: &State| requests(state).count();
+            let replays = |state: &State| {
+                let releasing = |request: &Request| matches!(request.stage, Stage::Releasing(_));
+                requests(state).filter(releasing).count()
+            };
+            // What was signed before a store went back is replayed from memory, whoever has the slot there now.
+            let is_replayed = state.restored && replays(&after) > replays(state);
+            count(&after) + 1 == count(state) || is_replayed
         })
     })
 }

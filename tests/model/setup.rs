@@ -51,7 +51,7 @@ pub(crate) enum Restore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Witnessed {
     Nothing,
-    /// The floor alone; in etcd also identity, revision, seal and stop.
+    /// The floor alone; in etcd also identity, revision, last signature, seal, stop, and doubts that are kept.
     Floors,
     /// The same, and one replica over etcd has no state directory.
     AllButOne,
@@ -91,10 +91,31 @@ pub(crate) enum FirstFloor {
 pub(crate) enum Noted {
     /// Before the request that caused the change has its answer.
     BeforeTheAnswer,
-    /// The revision of etcd only where something else is news.
-    WithFloors,
+    /// The same, but the revision of etcd only where something else is news.
+    WithOther,
     /// Some time later, or never.
     Later,
+}
+
+/// Whether the network keeps a copy of a transaction over etcd and delivers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Late {
+    Never,
+    /// Before the cluster went back, or to one that all who have seen it doubt.
+    InDoubt,
+    /// At any time.
+    Ever,
+}
+
+/// Which replicas over etcd start anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anew {
+    Never,
+    /// Those that refuse to sign, because their operators try that first.
+    InDoubt,
+    /// Those that saw a signature of the last claim that they saw.
+    Signed,
+    Ever,
 }
 
 /// A mistake of the protocol, switched on.
@@ -157,6 +178,19 @@ pub(crate) enum Bug {
     RevisionIgnored,
     LineageIgnored,
     EndsIgnored,
+    /// The last signature.
+    SignatureIgnored,
+    /// A doubt that may not show any more.
+    DoubtForgotten,
+    /// A replica goes on writing signs of life to a store that it does not believe.
+    WritesInDoubt,
+    // What is not held against what a running replica knows.
+    /// Rows that come back for other bytes, or without their signature.
+    RowsIgnored,
+    /// Keys that come back as they were before.
+    AgeIgnored,
+    /// Nothing at all, by a replica that stood still and claims.
+    ClaimsUnread,
 }
 
 /// Bounds, faults and bug of one run.
@@ -186,10 +220,10 @@ pub(crate) struct Setup {
     pub(crate) losses: u8,
     /// How often somebody seals the store, or stops, halts or resumes the key.
     pub(crate) ends: u8,
-    /// Whether the network keeps a copy of a transaction and delivers it at any time.
-    pub(crate) late: bool,
-    /// Whether a replica that does not believe its cluster goes on writing signs of life to it.
-    pub(crate) lives_in_doubt: bool,
+    pub(crate) late: Late,
+    /// Whether others write to a cluster that went back until its revision is where it was.
+    pub(crate) covered: bool,
+    pub(crate) anew: Anew,
     pub(crate) first_floor: FirstFloor,
     pub(crate) restore: Restore,
     pub(crate) copies: Copies,
@@ -232,8 +266,9 @@ impl Setup {
             raises: 0,
             losses: 0,
             ends: 0,
-            late: false,
-            lives_in_doubt: false,
+            late: Late::Never,
+            covered: false,
+            anew: Anew::Ever,
             first_floor: FirstFloor::AtClaims,
             restore: Restore::Never,
             copies: Copies::Durable,
@@ -259,7 +294,7 @@ impl Setup {
         Self {
             restore: Restore::Bumped,
             witnessed: Witnessed::Floors,
-            noted: Noted::WithFloors,
+            noted: Noted::WithOther,
             ..Self::etcd().single()
         }
     }

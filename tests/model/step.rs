@@ -5,7 +5,7 @@ use super::knowledge::{Keys, What};
 use super::setup::{Setup, Signer};
 use super::words::{At, Baker, Sig};
 use super::world::{Process, Request, Stage, State, Witness};
-use super::{cluster, embedded, etcd, operator, shared};
+use super::{belief, cluster, embedded, etcd, operator, shared};
 
 /// What a step did that the audit must hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +58,14 @@ pub(crate) fn make(setup: &Setup, state: &mut State, action: Action) -> Option<E
         Action::RecordUnheard(sig) if setup.is_etcd() => {
             etcd::unheard(setup, state, What::Record(sig))
         }
-        Action::Look(who) => etcd::look(setup, state, who, Keys::ALL),
-        Action::News(who) => etcd::look(setup, state, who, Keys::NEWS),
+        Action::Look(who) => belief::look(setup, state, who, Keys::ALL),
+        Action::News(who) => belief::look(setup, state, who, Keys::NEWS),
         Action::Keep(who) => etcd::keep(setup, state, who),
         Action::Late => etcd::late(setup, state),
-        Action::Restart(who) => etcd::restart(setup, state, who),
+        Action::Restart(who) => belief::restart(setup, state, who),
         Action::RaiseAt(who, floor) => etcd::raise(setup, state, who, floor),
         Action::End(end) => cluster::end(setup, state, end),
-        Action::Live(who) => cluster::live(state, who),
+        Action::Live => cluster::live(setup, state),
         Action::ClaimAnswered(who) => shared::claim(setup, state, who),
         Action::ClaimUnheard(baker, at) => shared::claim_unheard(setup, state, baker, at),
         Action::RecordAnswered(who) => shared::record(setup, state, who),

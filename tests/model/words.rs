@@ -184,6 +184,11 @@ impl Table {
         self.rows[at.index()]
     }
 
+    /// That of the highest slot which has one.
+    pub(crate) fn last_signature(&self) -> Option<Sig> {
+        self.rows.iter().rev().find_map(|row| row.sig())
+    }
+
     /// Nothing at all counts as below everything.
     pub(crate) fn height(&self) -> Floor {
         self.floor.unwrap_or_default()

@@ -48,6 +48,10 @@ pub(crate) struct Witness {
     pub(crate) revision: u8,
     pub(crate) sealed: bool,
     pub(crate) stopped: bool,
+    /// Of a store in etcd: the last signature of the stream, and whether the store was doubted for what does not show
+    /// for ever.
+    pub(crate) signed: Option<Sig>,
+    pub(crate) doubt: bool,
 }
 
 /// Nothing is noted yet, but by replicas over etcd, which have read it once.

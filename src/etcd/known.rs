@@ -286,7 +286,7 @@ impl Known {
             let now = self.book.streams.get(stream).map(|state| state.floor);
             if now.is_none_or(|now| now < *before) {
                 let now = now.map_or_else(|| "none".to_owned(), |now| now.to_string());
-                return Err(Doubt::while_seen(format!(
+                return Err(Doubt::passing(format!(
                     "the {} watermark of {} was at {before} and is {now}",
                     stream.kind, stream.key
                 )));

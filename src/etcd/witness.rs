@@ -41,8 +41,8 @@ struct Seen {
     lineage: Option<String>,
     revision: i64,
     floors: HashMap<Stream, Position>,
-    /// The last signature of each stream.
-    signed: HashMap<Stream, Signed>,
+    /// The last signatures of each stream.
+    signed: HashMap<Stream, Vec<Signed>>,
     /// Where keys end: a stop is only ever lowered.
     stops: HashMap<Account, Level>,
     /// Halts that stood at the last look. Another replica may have resumed a key since, so that one is gone says nothing.
@@ -191,7 +191,8 @@ impl Witness {
         match item {
             Item::Meta { lineage } => seen.check_lineage(Some(lineage)),
             Item::Floor(stream, now, _) => match seen.floors.get(stream) {
-                Some(before) if now < before => Err(Doubt::while_seen(format!(
+                // A later claim may bring it back to where it was.
+                Some(before) if now < before => Err(Doubt::passing(format!(
                     "the {} watermark of {} was at {before} and is {now}",
                     stream.kind, stream.key
                 ))),
@@ -269,21 +270,19 @@ impl Seen {
         }
     }
 
-    /// Each stream's last signature. Without it a copy made between claim and signature has all that is compared else.
+    /// Each stream's last signatures. Without them a copy made between claim and signature has all that is compared else.
     fn take_in_signatures(&mut self, known: &Known) -> Result<(), Doubt> {
         for (stream, state) in &known.book.streams {
-            let before = self.signed.get(stream);
-            if let Some(before) = before.filter(|before| !before.stands(state)) {
+            let before = self.signed.entry(*stream).or_default();
+            if let Some(gone) = before.iter().find(|before| !before.stands(state)) {
                 return Err(Doubt::while_seen(format!(
                     "the {} of {} at {} was signed for, and the store has forgotten it: it went back",
-                    stream.kind, stream.key, before.position
+                    stream.kind, stream.key, gone.position
                 )));
             }
             let now = Signed::highest(state);
-            if let Some(now) =
-                now.filter(|now| before.is_none_or(|before| before.position < now.position))
-            {
-                self.signed.insert(*stream, now);
+            if *before != now {
+                *before = now;
                 self.is_news = true;
             }
         }

@@ -32,8 +32,14 @@ pub(crate) fn hear(
     };
     if !replica.doubts() {
         replica.known.take(&there, keys);
+        let is_below = replica.known.table.height() < seen.floor;
         if !vouched(setup, seen, &replica.known) {
-            replica.doubt = Doubt::Shows;
+            // A later claim may bring the floor back.
+            replica.doubt = if is_below {
+                Doubt::Passes
+            } else {
+                Doubt::Shows
+            };
         }
     }
     let replica = *replica;

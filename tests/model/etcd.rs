@@ -59,7 +59,7 @@ fn writes(setup: &Setup, txn: &Txn) -> (Table, Keys) {
 }
 
 /// Whether nothing that decides has been written since.
-fn compares(setup: &Setup, txn: &Txn, keys: Keys, etcd: &Etcd) -> bool {
+fn compares(setup: &Setup, txn: &Txn, keys: Keys, etcd: &Etcd, disk: &Table) -> bool {
     let (known, there) = (&txn.basis.revisions, &etcd.revisions);
     let unless = |bug| setup.has(bug) || setup.has(Bug::NothingCompared);
     // By its value too: another store may have other things at the same revisions.
@@ -70,15 +70,18 @@ fn compares(setup: &Setup, txn: &Txn, keys: Keys, etcd: &Etcd) -> bool {
     let account = known.account == there.account;
     let floor = known.floor == there.floor;
     let row = |at: usize| known.rows[at] == there.rows[at];
+    // What a claim or a record is about is compared by its value as well, for the same reason.
+    let mine = &txn.basis.table;
+    let value = |at: usize| row(at) && mine.rows[at] == disk.rows[at];
     match txn.what {
         What::Claim(_, at) => {
-            let floor = floor || unless(Bug::FloorNotCompared);
+            let floor = (floor && mine.floor == disk.floor) || unless(Bug::FloorNotCompared);
             let account = account || setup.has(Bug::AccountNotCompared);
-            meta && account && floor && (row(at.index()) || unless(Bug::RowNotCompared))
+            meta && account && floor && (value(at.index()) || unless(Bug::RowNotCompared))
         }
         What::Record(sig) => {
             let account = account || setup.has(Bug::RecordBesideHalt);
-            account && (row(sig.at.index()) || setup.has(Bug::RecordNotCompared))
+            account && (value(sig.at.index()) || setup.has(Bug::RecordNotCompared))
         }
         What::Raise(_) => {
             let mut gone = (0..keys.rows.len()).filter(|at| keys.rows[*at]);
@@ -90,9 +93,10 @@ fn compares(setup: &Setup, txn: &Txn, keys: Keys, etcd: &Etcd) -> bool {
 
 /// Makes a transaction: everything that it writes, or nothing where a comparison fails.
 fn make(setup: &Setup, state: &mut State, txn: &Txn) -> Option<Keys> {
+    let disk = state.disk;
     let etcd = state.etcd.as_mut()?;
     let (after, keys) = writes(setup, txn);
-    if !compares(setup, txn, keys, etcd) {
+    if !compares(setup, txn, keys, etcd, &disk) {
         return None;
     }
     let revisions = &mut etcd.revisions;
@@ -121,7 +125,7 @@ pub(crate) fn claim(setup: &Setup, state: &mut State, who: usize) -> Option<Even
     if replica.doubts() {
         return end(state, who);
     }
-    if replica.is_behind && !setup.has(Bug::ClaimsUnread) {
+    if replica.is_behind {
         look(setup, state, who, Keys::ALL)?;
         return if state.etcd?.replicas[who].doubts() {
             end(state, who)

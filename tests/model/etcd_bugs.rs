@@ -259,14 +259,3 @@ fn a_doubt_that_is_forgotten_at_a_start_is_found_out() {
 fn signs_of_life_in_doubt_are_found_out() {
     breaks(lower_and_late().with(Bug::WritesInDoubt), Rule::I1);
 }
-
-// `catch_up`: what was claimed and what came late may have the very same revision.
-#[test]
-fn a_claim_by_who_stood_still_and_reads_nothing_is_found_out() {
-    let covered = Setup {
-        covered: true,
-        anew: Anew::Never,
-        ..lower_and_late()
-    };
-    breaks(covered.with(Bug::ClaimsUnread), Rule::I5);
-}

@@ -308,3 +308,38 @@ fn a_revision_that_is_lower_tells_as_long_as_nobody_writes_in_doubt() {
     ];
     holds(small.narrow(), small.narrow(), situations, 2_000);
 }
+
+#[test]
+fn a_floor_that_was_lower_is_remembered_when_a_late_claim_brings_it_back() {
+    let small = Setup {
+        late: Late::InDoubt,
+        anew: Anew::Ever,
+        ..Setup::went_back()
+    };
+    let situations = &[
+        Situation::Etcd(Over::DoubtIsKept),
+        Situation::Etcd(Over::AnotherWay),
+    ];
+    holds(small.narrow(), small.narrow(), situations, 2_000);
+}
+
+/// The row of a late claim may have the very revision of the one that was lost, whose signature is under way.
+#[test]
+fn a_record_tells_a_late_claim_of_the_very_revision_from_its_own() {
+    let small = Setup {
+        restore: Restore::Silent,
+        late: Late::Ever,
+        anew: Anew::Never,
+        ..Setup::went_back()
+    };
+    let situations = &[
+        Situation::Etcd(Over::Doubt),
+        Situation::Etcd(Over::AnotherWay),
+    ];
+    holds(
+        small.narrow().single(),
+        small.narrow().single(),
+        situations,
+        1_000,
+    );
+}

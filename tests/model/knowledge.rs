@@ -197,10 +197,11 @@ impl Known {
         let is_other =
             is_news(mine.meta, theirs.meta) && lineage != 0 && lineage != there.identity.lineage;
         let is_below = is_news(mine.floor, theirs.floor) && there.table.height() < seen.floor;
-        if (is_other && !setup.has(Bug::LineageIgnored))
-            || (is_below && !setup.has(Bug::WitnessIgnored))
-        {
+        if is_other && !setup.has(Bug::LineageIgnored) {
             return Doubt::Shows;
+        }
+        if is_below && !setup.has(Bug::WitnessIgnored) {
+            return Doubt::Passes;
         }
         let changed = rows().any(|at| {
             let (was, is) = (self.table.rows[at], there.table.rows[at]);

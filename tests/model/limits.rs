@@ -134,38 +134,8 @@ fn a_late_claim_of_other_bytes_is_believed_by_who_starts_anew_and_saw_no_signatu
     differs(signed, late(), Rule::I1);
 }
 
-/// Even by who has refused to sign before, if it had started anew then, too: that a floor is lower than it was noted is
-/// told as long as it shows.
-#[test]
-fn a_floor_that_was_lower_is_forgotten_when_a_late_claim_brings_it_back() {
-    let ran_on = Setup {
-        late: Late::InDoubt,
-        anew: Anew::InDoubt,
-        ..late()
-    };
-    let anew = Setup {
-        anew: Anew::Ever,
-        ..ran_on
-    };
-    differs(ran_on, anew, Rule::I1);
-}
-
-/// The row of a late claim may have the very revision of the one that was lost. Then a signature of that one, which was
-/// under way meanwhile, is recorded in its place. A second one does not leave.
-#[test]
-fn a_record_does_not_tell_a_late_claim_of_the_very_revision_from_its_own() {
-    let unsigned = Setup {
-        restore: Restore::Silent,
-        signatures: 0,
-        anew: Anew::Never,
-        ..late()
-    };
-    let signed = unsigned.single();
-    differs(unsigned, signed, Rule::I4);
-}
-
-/// Of the signatures of a stream whoever starts anew knows that of the highest slot. One that came after it, for a slot
-/// below, may be gone.
+/// Of the signatures of a stream whoever starts anew knows those of the highest slots: one here, eight in the program. One
+/// that came after them, for a slot below, may be gone.
 #[test]
 fn a_signature_that_came_after_one_of_a_later_slot_is_not_missed_by_who_starts_anew() {
     let running = Setup {

@@ -189,8 +189,6 @@ pub(crate) enum Bug {
     RowsIgnored,
     /// Keys that come back as they were before.
     AgeIgnored,
-    /// Nothing at all, by a replica that stood still and claims.
-    ClaimsUnread,
 }
 
 /// Bounds, faults and bug of one run.

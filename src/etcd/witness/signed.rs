@@ -1,43 +1,50 @@
-//! The last signature of a stream: a store that forgot it, and nothing else, would have the slot signed again.
+//! The last signatures of a stream: a store that forgot one, and nothing else, would have the slot signed again.
 
 use crate::guard::StreamState;
-use crate::tezos::{Digest, Position, digest};
+use crate::tezos::{Digest, Position, Signature};
 
-/// The highest slot of a stream with a signature.
+/// So many of each stream: signatures may come in another order than their slots.
+const KEPT: usize = 8;
+
+/// A slot with a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Signed {
     pub(super) position: Position,
     /// Of the payload.
     pub(super) payload: Digest,
-    /// Of the signature.
-    pub(super) signature: Digest,
+    /// The beginning of the signature, which no other signature has.
+    pub(super) signature: [u8; 32],
 }
 
 impl Signed {
-    /// That of what is known now.
-    pub(super) fn highest(state: &StreamState) -> Option<Self> {
+    /// The highest of what is known now, the highest first.
+    pub(super) fn highest(state: &StreamState) -> Vec<Self> {
         let rows = state.rows.iter().rev();
-        let mut signed = rows.filter_map(|(position, row)| {
-            let record = row.record.as_ref()?;
+        let signed = rows.filter_map(|(position, row)| {
             Some(Self {
                 position: *position,
                 payload: row.digest,
-                signature: digest(record.signature.raw()),
+                signature: beginning(&row.record.as_ref()?.signature),
             })
         });
-        signed.next()
+        signed.take(KEPT).collect()
     }
 
     /// Whether the store has it still, or was right to drop it.
     pub(super) fn stands(&self, state: &StreamState) -> bool {
         if let Some(row) = state.rows.get(&self.position) {
             let record = row.record.as_ref();
-            let signature = record.map(|record| digest(record.signature.raw()));
+            let signature = record.map(|record| beginning(&record.signature));
             return row.digest == self.payload && signature == Some(self.signature);
         }
         // The lowest rows go first, by level and by number, and one with a signature goes in no other way.
         state.rows.range(..self.position).next().is_none()
     }
+}
+
+fn beginning(signature: &Signature) -> [u8; 32] {
+    let first = signature.raw().first_chunk::<32>();
+    first.copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -66,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_row_with_a_signature_is_meant() {
+    fn the_highest_rows_with_a_signature_are_meant() {
         let state = stream(
             102,
             &[
@@ -75,16 +82,20 @@ mod tests {
                 (102, row(3, None)),
             ],
         );
-        let signed = Signed::highest(&state).unwrap();
-        assert_eq!(signed.position, at(101, 0));
-        assert_eq!(signed.payload, row(2, None).digest);
-        assert_eq!(Signed::highest(&stream(102, &[(102, row(3, None))])), None);
+        let signed = Signed::highest(&state);
+        let positions: Vec<_> = signed.iter().map(|signed| signed.position).collect();
+        assert_eq!(positions, [at(101, 0), at(100, 0)]);
+        assert_eq!(signed[0].payload, row(2, None).digest);
+        assert_eq!(Signed::highest(&stream(102, &[(102, row(3, None))])), []);
+        let many: Vec<_> = (1..=20).map(|level| (level, row(1, Some(1)))).collect();
+        let positions = Signed::highest(&stream(20, &many));
+        assert_eq!((positions.len(), positions[7].position), (8, at(13, 0)));
     }
 
     #[test]
     fn a_signature_that_is_gone_or_another_is_noticed_and_one_that_was_pruned_is_not_missed() {
         let there = stream(100, &[(100, row(1, Some(1)))]);
-        let signed = Signed::highest(&there).unwrap();
+        let signed = Signed::highest(&there)[0];
         assert!(signed.stands(&there));
         for gone in [
             stream(100, &[(100, row(1, None))]),

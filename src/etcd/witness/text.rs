@@ -6,7 +6,7 @@ use std::io;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Halt;
+use crate::guard::{Halt, Stream};
 use crate::store::encoding;
 use crate::tezos::{Digest, Level, Position, Round};
 
@@ -31,7 +31,7 @@ struct Text {
     /// Chain and key in hexadecimal, with milliseconds since 1970 and the reason.
     #[serde(default)]
     halts: Vec<(String, i64, String)>,
-    /// Streams in hexadecimal, with level and round, and the digests of payload and signature.
+    /// Streams in hexadecimal, with level and round, the digest of the payload and the beginning of the signature.
     #[serde(default)]
     signed: Vec<(String, u32, u32, String, String)>,
     #[serde(default)]
@@ -62,11 +62,14 @@ pub(super) fn written(seen: &Seen) -> io::Result<Vec<u8>> {
     });
     let mut halts: Vec<_> = halts.collect();
     halts.sort();
-    let signed = seen.signed.iter().map(|(stream, signed)| {
+    let each = seen.signed.iter().flat_map(|(stream, all)| {
         let stream = hex::encode(encoding::stream_key(stream));
+        all.iter().map(move |signed| (stream.clone(), signed))
+    });
+    let signed = each.map(|(stream, signed)| {
         let Position { level, round } = signed.position;
-        let [payload, signature] =
-            [signed.payload, signed.signature].map(|digest| hex::encode(digest.bytes()));
+        let payload = hex::encode(signed.payload.bytes());
+        let signature = hex::encode(signed.signature);
         (stream, level.get(), round.get(), payload, signature)
     });
     let mut signed: Vec<_> = signed.collect();
@@ -113,21 +116,20 @@ fn seen(text: Text) -> Option<Seen> {
         let at = Timestamp::from_millisecond(at).ok()?;
         halts.insert(account(key)?, Halt::new(at, reason));
     }
-    let digest = |text: String| {
-        let bytes: [u8; 32] = hex::decode(text).ok()?.try_into().ok()?;
-        Some(Digest::from(bytes))
-    };
-    let mut signed = HashMap::new();
+    let bytes = |text: String| <[u8; 32]>::try_from(hex::decode(text).ok()?).ok();
+    let mut signed: HashMap<Stream, Vec<Signed>> = HashMap::new();
     for (stream, level, round, payload, signature) in text.signed {
         let stream = encoding::decode_stream(&hex::decode(stream).ok()?).ok()?;
         let position = Position::new(Level::new(level)?, Round::new(round)?);
-        let (payload, signature) = (digest(payload)?, digest(signature)?);
-        let last = Signed {
+        let (payload, signature) = (Digest::from(bytes(payload)?), bytes(signature)?);
+        signed.entry(stream).or_default().push(Signed {
             position,
             payload,
             signature,
-        };
-        signed.insert(stream, last);
+        });
+    }
+    for all in signed.values_mut() {
+        all.sort_by_key(|signed| std::cmp::Reverse(signed.position));
     }
     (text.format == FORMAT).then_some(Seen {
         cluster: text.cluster,
@@ -165,11 +167,13 @@ mod tests {
             halts: HashMap::from([(account, Halt::new(second(7), "why".to_owned()))]),
             signed: HashMap::from([(
                 stream,
-                Signed {
-                    position: at(100, 2),
-                    payload: Digest::from([1; 32]),
-                    signature: Digest::from([2; 32]),
-                },
+                [at(100, 2), at(99, 11), at(99, 2)]
+                    .map(|position| Signed {
+                        position,
+                        payload: Digest::from([1; 32]),
+                        signature: [2; 32],
+                    })
+                    .to_vec(),
             )]),
             sealed: true,
             doubt: Some("why".to_owned()),

@@ -161,3 +161,41 @@ async fn beside_a_seal_it_is_told_that_a_key_has_no_watermark() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn that_answers_are_lost_is_told_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    let told = crate::fixture::logged(|| {
+        runtime.block_on(async {
+            let (store, guard) = guard().await;
+            store.expect(5, 10);
+            let permit = permit(guard.claim(ask(at(101, 0), 1), second(1_001)).await);
+            store.expect(5, 10);
+            let recorded = guard
+                .record(permit, record(1).signature, "a", second(1_002))
+                .await;
+            recorded.unwrap();
+        });
+    });
+    for what in ["outcome of a claim unknown", "outcome of a record unknown"] {
+        let lines = told.iter().filter(|line| line.contains(what));
+        assert_eq!(lines.count(), 1, "{told:?}");
+    }
+}
+
+#[test]
+fn the_head_of_a_key_is_that_of_its_own_chain() {
+    let mut book = Book::default();
+    let mut touched = Touched::default();
+    let own = raise(ConsensusKind::Block, at(100, 0));
+    let mut elsewhere = own;
+    elsewhere.stream.chain = ChainId::from_bytes([1; 4]);
+    elsewhere.floor = at(500, 0);
+    for raise in [own, elsewhere] {
+        book.amend(Change::Raise(raise), second(1), &mut touched);
+    }
+    let head = |stream: Stream| book.head(stream.chain, stream.key).unwrap().level;
+    assert_eq!(head(own.stream), at(100, 0).level);
+    assert_eq!(head(elsewhere.stream), at(500, 0).level);
+}

@@ -21,7 +21,7 @@ impl EtcdStore {
     ///
     /// Without `adopted` the store gets a new lineage, so that every replica stops, until it is accepted there too.
     /// `adopted` is the lineage of a store that was accepted at another replica: it stays, and what this one has seen
-    /// raises it further. For a store from [`EtcdStore::doubting_nothing`]; [`EtcdStore::write_witness`] afterwards.
+    /// raises it further. For a store from [`EtcdStore::doubting_nothing`]; [`EtcdStore::replace_witness`] afterwards.
     ///
     /// # Errors
     /// A sentence. The store stands as it was, or with higher floors, and is believed no more than before.

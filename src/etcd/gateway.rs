@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::guard::StoreError;
 use crate::settings::{EtcdSettings, Path as PathSettings};
 use crate::signer::client::Client;
 use crate::signer::{Gate, Outgoing, Question};
@@ -66,6 +67,15 @@ pub(super) enum CallError {
     Unknown(String),
     /// etcd answered that it will not; nothing was done.
     Refused(String),
+}
+
+impl From<CallError> for StoreError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unknown(words) => Self::Unknown(words),
+            CallError::Refused(words) => Self::Unavailable(words),
+        }
+    }
 }
 
 /// User and password.
@@ -187,12 +197,8 @@ impl Gateway {
                 () = sleep(COMPANY), if started < count => continue,
             };
             let Some(answered) = answered else {
-                let (from, to) = (IN_REACH, LOST);
                 // One that was told of, and does not help, is not told of at every failure.
-                let _is_first =
-                    self.0
-                        .reach
-                        .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+                self.0.moves_on(IN_REACH, LOST);
                 return Err(CallError::Unknown(format!(
                     "no member of etcd answers: {}",
                     troubles.join("; ")
@@ -241,11 +247,7 @@ impl Gateway {
             };
             is_any = true;
             let is_new = leader.term > self.0.term.fetch_max(leader.term, Ordering::Relaxed);
-            let was =
-                self.0
-                    .reach
-                    .compare_exchange(LOST, TOLD, Ordering::Relaxed, Ordering::Relaxed);
-            let is_back = was.is_ok();
+            let is_back = self.0.moves_on(LOST, TOLD);
             if is_new || is_back {
                 self.0.preferred.store(index, Ordering::Relaxed);
                 self.0
@@ -261,6 +263,13 @@ impl Gateway {
 }
 
 impl Inner {
+    /// Whether a leader was as much in reach as `from` says, and is as `to` says now.
+    fn moves_on(&self, from: u8, to: u8) -> bool {
+        let relaxed = Ordering::Relaxed;
+        let moved = self.reach.compare_exchange(from, to, relaxed, relaxed);
+        moved.is_ok()
+    }
+
     /// Asks one member, and once more with a new token if the old one is not valid any more.
     async fn ask_logged_in(
         &self,

@@ -6,7 +6,6 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::guard::{Account, Book, Change, Raise, StoreError, Stream, StreamState};
-use crate::tezos::Position;
 
 use super::layout::{Item, Layout, Place};
 use super::wire::{Entry, Outcome, Range, Txn};
@@ -278,20 +277,5 @@ impl Known {
             Ok(Place::Sealed) => self.book.sealed = None,
             Ok(Place::Other) | Err(_) => {}
         }
-    }
-
-    /// Holds floors as they are now against those of before.
-    pub(super) fn went_back(&self, floors: &HashMap<Stream, Position>) -> Result<(), Doubt> {
-        for (stream, before) in floors {
-            let now = self.book.streams.get(stream).map(|state| state.floor);
-            if now.is_none_or(|now| now < *before) {
-                let now = now.map_or_else(|| "none".to_owned(), |now| now.to_string());
-                return Err(Doubt::passing(format!(
-                    "the {} watermark of {} was at {before} and is {now}",
-                    stream.kind, stream.key
-                )));
-            }
-        }
-        Ok(())
     }
 }

@@ -112,12 +112,8 @@ impl EtcdStore {
         };
         while Instant::now() < until {
             sleep(LOOK).await;
-            let txn = Txn {
-                put: vec![self.sign_of_life(crate::time::now())],
-                read: Known::reads_of(&self.layout, &candidate.slot),
-                ..Txn::default()
-            };
-            self.make(&txn).await?;
+            let reads = Known::reads_of(&self.layout, &candidate.slot);
+            self.make(&self.look_at(reads)).await?;
             let state = self.state();
             let row = state.known.book.row(&candidate.slot);
             if row.is_none_or(|row| row.record.is_some()) {
@@ -147,11 +143,7 @@ impl EtcdStore {
                     return recorded;
                 }
                 let txn = if touched.is_empty() {
-                    Txn {
-                        put: vec![self.sign_of_life(record.at)],
-                        read: Known::reads_of(&self.layout, &candidate.slot),
-                        ..Txn::default()
-                    }
+                    self.look_at(Known::reads_of(&self.layout, &candidate.slot))
                 } else {
                     state
                         .known
@@ -211,12 +203,13 @@ impl EtcdStore {
                     asked: outcome.asked,
                 })
             }
-            Err(CallError::Unknown(words)) => {
-                // Whoever asks again at once would only ask the more, unless there is a leader again.
-                drop(timeout(pause, leaders.changed()).await);
-                Err(StoreError::Unknown(words))
+            Err(error) => {
+                if !pause.is_zero() {
+                    // Whoever asks again at once would only ask the more, unless there is a leader again.
+                    drop(timeout(pause, leaders.changed()).await);
+                }
+                Err(error.into())
             }
-            Err(CallError::Refused(words)) => Err(StoreError::Unavailable(words)),
         }
     }
 
@@ -271,23 +264,28 @@ impl EtcdStore {
 
     /// Reads everything, through the cluster's log.
     pub(super) async fn read_all(&self) -> Result<(), StoreError> {
-        let txn = Txn {
-            put: vec![self.sign_of_life(crate::time::now())],
-            read: vec![Range::Prefix(self.layout.all())],
-            ..Txn::default()
-        };
-        self.make(&txn).await.map(|_| ())
+        self.make(&self.look_at_all()).await.map(|_| ())
     }
 
     /// Reads what was written since the last look.
     pub(super) async fn read_news(&self) -> Result<(), StoreError> {
         let since = self.state().known.read_until;
-        let txn = Txn {
+        let news = vec![Range::Since(self.layout.all(), since)];
+        self.make(&self.look_at(news)).await.map(|_| ())
+    }
+
+    /// The transaction that reads, through the cluster's log because it writes.
+    fn look_at(&self, read: Vec<Range>) -> Txn {
+        Txn {
             put: vec![self.sign_of_life(crate::time::now())],
-            read: vec![Range::Since(self.layout.all(), since)],
+            read,
             ..Txn::default()
-        };
-        self.make(&txn).await.map(|_| ())
+        }
+    }
+
+    /// The one that reads everything.
+    pub(super) fn look_at_all(&self) -> Txn {
+        self.look_at(vec![Range::Prefix(self.layout.all())])
     }
 
     /// What a transaction writes that has nothing else to write: that this replica lives.

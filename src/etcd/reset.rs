@@ -8,11 +8,10 @@ use crate::tezos::{ChainId, ConsensusKind, Level};
 
 use super::amend::new_lineage;
 use super::belief::believed;
-use super::gateway::CallError;
 use super::known::Known;
 use super::layout::Item;
 use super::operate::{TRIES, too_busy};
-use super::wire::{Entry, Outcome, Range, Txn};
+use super::wire::{Entry, Range, Txn};
 use super::{EtcdStore, State};
 
 /// Keys whose stops are written at once.
@@ -165,7 +164,7 @@ impl EtcdStore {
     /// # Errors
     /// No member answers.
     pub async fn raw(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let outcome = self.look_at_all().await?;
+        let outcome = self.gateway.transact(&self.look_at_all()).await?;
         let entries = outcome.reads.into_iter().flatten();
         Ok(entries.map(|entry| (entry.key, entry.value)).collect())
     }
@@ -173,7 +172,7 @@ impl EtcdStore {
     /// Deletes a store that cannot be read, and begins one with a lineage and nothing else. It compares what it replaces,
     /// so that no copy of it that comes late finds anything to delete.
     async fn clear(&self) -> Result<String, StoreError> {
-        let seen = self.look_at_all().await?;
+        let seen = self.gateway.transact(&self.look_at_all()).await?;
         let key = self.layout.meta();
         let mut entries = seen.reads.iter().flatten();
         let was = entries.find(|entry| entry.key == key);
@@ -189,7 +188,7 @@ impl EtcdStore {
             otherwise: vec![Range::Key(self.layout.meta())],
             ..Txn::default()
         };
-        let made = self.ask_blindly(&txn).await?;
+        let made = self.gateway.transact(&txn).await?;
         // Two members may have been asked: the second finds what the first has made.
         let is_ours = |entry: &Entry| {
             txn.put
@@ -205,24 +204,6 @@ impl EtcdStore {
         *self.state() = State::default();
         self.read_all().await?;
         Ok(lineage)
-    }
-
-    /// Reads everything without taking it in.
-    async fn look_at_all(&self) -> Result<Outcome, StoreError> {
-        self.ask_blindly(&Txn {
-            put: vec![self.sign_of_life(crate::time::now())],
-            read: vec![Range::Prefix(self.layout.all())],
-            ..Txn::default()
-        })
-        .await
-    }
-
-    async fn ask_blindly(&self, txn: &Txn) -> Result<Outcome, StoreError> {
-        let made = self.gateway.transact(txn).await;
-        made.map_err(|error| match error {
-            CallError::Unknown(words) => StoreError::Unknown(words),
-            CallError::Refused(words) => StoreError::Unavailable(words),
-        })
     }
 }
 

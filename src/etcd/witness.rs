@@ -190,14 +190,7 @@ impl Witness {
         let seen = self.lock();
         match item {
             Item::Meta { lineage } => seen.check_lineage(Some(lineage)),
-            Item::Floor(stream, now, _) => match seen.floors.get(stream) {
-                // A later claim may bring it back to where it was.
-                Some(before) if now < before => Err(Doubt::passing(format!(
-                    "the {} watermark of {} was at {before} and is {now}",
-                    stream.kind, stream.key
-                ))),
-                Some(_) | None => Ok(()),
-            },
+            Item::Floor(stream, now, _) => seen.check_floor(stream, Some(*now)),
             Item::Sealed(_) | Item::Row(..) | Item::Account(..) | Item::Other => Ok(()),
         }
     }
@@ -209,7 +202,10 @@ impl Witness {
     pub(super) fn hold_against(&self, known: &Known) -> Result<(), Doubt> {
         let mut seen = self.lock();
         seen.check_lineage(known.lineage.as_deref())?;
-        known.went_back(&seen.floors)?;
+        for stream in seen.floors.keys() {
+            let now = known.book.streams.get(stream).map(|state| state.floor);
+            seen.check_floor(stream, now)?;
+        }
         seen.take_in_signatures(known)?;
         seen.take_in_ends(known)?;
         let floors = known.book.streams.iter();
@@ -268,6 +264,22 @@ impl Seen {
             )),
             (Some(_) | None, _) => Ok(()),
         }
+    }
+
+    fn check_floor(&self, stream: &Stream, now: Option<Position>) -> Result<(), Doubt> {
+        let Some(before) = self
+            .floors
+            .get(stream)
+            .filter(|before| now < Some(**before))
+        else {
+            return Ok(());
+        };
+        let now = now.map_or_else(|| "none".to_owned(), |now| now.to_string());
+        // A later claim may bring it back to where it was.
+        Err(Doubt::passing(format!(
+            "the {} watermark of {} was at {before} and is {now}",
+            stream.kind, stream.key
+        )))
     }
 
     /// Each stream's last signatures. Without them a copy made between claim and signature has all that is compared else.

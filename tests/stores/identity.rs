@@ -61,11 +61,7 @@ pub(crate) async fn put_back(cluster: &mut Cluster, backup: &Path) {
     copy(backup, data);
     cluster.start_all();
     cluster.ready().await;
-    let noise = cluster.replica("/noise");
-    noise.store.raise(floors(1), now()).await.unwrap();
-    for level in 2..=40 {
-        sign(&noise, level).await;
-    }
+    write_on(cluster).await;
 }
 
 /// Takes the data of the only member away and starts it again with nothing.
@@ -74,6 +70,27 @@ pub(crate) async fn wipe(cluster: &mut Cluster) {
     std::fs::remove_dir_all(&cluster.members[0].data).unwrap();
     cluster.start_all();
     cluster.ready().await;
+}
+
+/// A cluster that is as it was before the last three signatures of a replica, but for its revision.
+async fn gone_back() -> (Cluster, Replica) {
+    let mut cluster = Cluster::start(1).await;
+    let one = used(&cluster).await;
+    let backup = back_up(&mut cluster).await;
+    for level in 104..=106 {
+        sign(&one, level).await;
+    }
+    put_back(&mut cluster, &backup).await;
+    (cluster, one)
+}
+
+/// Others write, until no revision is lower than any that was seen.
+async fn write_on(cluster: &Cluster) {
+    let noise = cluster.replica("/noise");
+    noise.store.raise(floors(1), now()).await.unwrap();
+    for level in 2..=40 {
+        sign(&noise, level).await;
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -113,11 +130,7 @@ async fn a_cluster_that_was_wiped_and_went_the_same_way_is_found_out_by_its_line
     // The same steps, so that all is at the same revision as before; then others write on.
     let fresh = used(&cluster).await;
     assert_ne!(fresh.store.report().lineage, one.store.report().lineage);
-    let noise = cluster.replica("/noise");
-    noise.store.raise(floors(1), now()).await.unwrap();
-    for level in 2..=40 {
-        sign(&noise, level).await;
-    }
+    write_on(&cluster).await;
     assert_doubted(&one, "it is another store").await;
 }
 
@@ -131,11 +144,7 @@ async fn a_signature_is_not_recorded_in_another_store_that_went_the_same_way() {
     let fresh = used(&cluster).await;
     let claimed = fresh.store.claim(ask(104, 2), now()).await.unwrap();
     assert_eq!(claimed, Answer::Permit);
-    let noise = cluster.replica("/noise");
-    noise.store.raise(floors(1), now()).await.unwrap();
-    for level in 2..=40 {
-        sign(&noise, level).await;
-    }
+    write_on(&cluster).await;
     let recorded = one.store.record(ask(104, 1), record(1)).await;
     let refused = recorded.unwrap_err().to_string();
     assert!(refused.contains("it is another store"), "{refused}");
@@ -148,26 +157,14 @@ async fn a_signature_is_not_recorded_in_another_store_that_went_the_same_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_whose_data_went_back_is_found_out_even_when_its_revision_has_caught_up() {
-    let mut cluster = Cluster::start(1).await;
-    let one = used(&cluster).await;
-    let backup = back_up(&mut cluster).await;
-    for level in 104..=106 {
-        sign(&one, level).await;
-    }
-    put_back(&mut cluster, &backup).await;
+    let (cluster, one) = gone_back().await;
     let one = one.restarted(&cluster.endpoints(), PREFIX);
     assert_doubted(&one, "watermark of tz1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_whose_data_went_back_and_caught_up_is_found_out_by_a_replica_that_stood_still() {
-    let mut cluster = Cluster::start(1).await;
-    let one = used(&cluster).await;
-    let backup = back_up(&mut cluster).await;
-    for level in 104..=106 {
-        sign(&one, level).await;
-    }
-    put_back(&mut cluster, &backup).await;
+    let (_cluster, one) = gone_back().await;
     // It asks no one until then, and decides by what it remembers.
     assert_doubted(&one, "restored from a backup").await;
 }

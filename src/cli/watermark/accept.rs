@@ -48,14 +48,16 @@ pub(super) async fn accept(accept: Accept) -> Outcome {
         check_head(&settings, &chosen, level).await?;
     }
     let now = crate::time::now();
-    let accepted = match &settings.store {
-        Store::Embedded if accept.lineage.is_some() => Err(
+    let refused = |reason: String| Failure::new(code::PROBLEM, reason);
+    match &settings.store {
+        Store::Embedded if accept.lineage.is_some() => Err(refused(
             "--lineage is for a store in etcd that was accepted at another replica; an embedded store keeps its own"
                 .to_owned(),
-        ),
+        )),
         Store::Embedded => {
             let trust = run::trust(&settings);
-            EmbeddedStore::accept(&lock, &trust, chosen.id, level, now)
+            let accepted = EmbeddedStore::accept(&lock, &trust, chosen.id, level, now);
+            tell(&settings, &chosen, level, &accepted.map_err(refused)?)
         }
         Store::Etcd(etcd) => {
             let tasks = Tasks::new();
@@ -63,14 +65,11 @@ pub(super) async fn accept(accept: Accept) -> Outcome {
                 .map_err(|reason| Failure::new(code::CONFIG, reason))?;
             let adopted = accept.lineage.as_deref();
             let accepted = store.accept((chosen.id, level), adopted, now).await;
-            let accepted = accepted.map_err(|reason| Failure::new(code::PROBLEM, reason))?;
             // First: without the new lineage nobody can go on.
-            tell(&settings, &chosen, level, &accepted)?;
-            return run::keep_witness(&store, now);
+            tell(&settings, &chosen, level, &accepted.map_err(refused)?)?;
+            run::keep_witness(&store, now)
         }
-    };
-    let accepted = accepted.map_err(|reason| Failure::new(code::PROBLEM, reason))?;
-    tell(&settings, &chosen, level, &accepted)
+    }
 }
 
 /// Notes it in the decision log and says what follows.

@@ -56,24 +56,11 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
     let chain = chain(&settings, reset.chain)?;
     let lock = run::lock(&settings)?;
     let found = EmbeddedStore::inspect(&lock).map_err(|error| Failure::new(code::IO, error))?;
-    let (lineage, book) = match found {
-        Found::Absent => {
-            return Err(problem(
-                "there is no store to replace; `signer-proxy watermark init` makes one, or, if its witness is there, \
-                 `signer-proxy watermark accept`",
-            ));
-        }
-        Found::Whole { lineage, book } => (Some(lineage), *book),
-        Found::Unreadable { reason } => {
-            print(&format!("the store cannot be read: {reason}\n"))?;
-            (None, Book::default())
-        }
-    };
+    let absent = "there is no store to replace; `signer-proxy watermark init` makes one, or, if its witness is there, \
+                  `signer-proxy watermark accept`";
+    let (lineage, book) = what_is_there(found, absent)?;
     check_lineage(&reset.lineage, lineage.as_deref())?;
-    let accounts = match lineage {
-        Some(_) => known(&book, &chain, reset.key)?,
-        None => configured(&settings, &chain, reset.key)?,
-    };
+    let accounts = beginners(&settings, &chain, (lineage.as_deref(), &book), reset.key)?;
     let level = floor_of(reset.floor, &chain).await?;
     if !reset.below_head {
         check_head(&settings, &chain, level).await?;
@@ -100,6 +87,42 @@ pub(super) async fn reset(reset: Reset) -> Outcome {
     match report.reason {
         Some(reason) => Err(problem(format!("{reason}; the reset itself is done"))),
         None => Ok(()),
+    }
+}
+
+/// Lineage and contents; neither of a store that cannot be read.
+fn what_is_there(found: Found, absent: &str) -> Result<(Option<String>, Book), Failure> {
+    match found {
+        Found::Absent => Err(problem(absent)),
+        Found::Whole { lineage, book } => Ok((Some(lineage), *book)),
+        Found::Unreadable { reason } => {
+            print(&format!("the store cannot be read: {reason}\n"))?;
+            Ok((None, Book::default()))
+        }
+    }
+}
+
+/// The keys that begin anew.
+fn beginners(
+    settings: &Settings,
+    chain: &Chain,
+    (lineage, book): (Option<&str>, &Book),
+    key: Option<PublicKeyHash>,
+) -> Result<Vec<Account>, Failure> {
+    match lineage {
+        Some(_) => known(book, chain, key),
+        None => configured(settings, chain, key),
+    }
+}
+
+/// Refuses a level below the highest that `who` knows of.
+fn check_highest(highest: Option<Level>, level: Level, who: &str) -> Outcome {
+    match highest {
+        Some(highest) if level < highest => Err(problem(format!(
+            "level {level} lies below what {who}, level {highest}; give a level of at least that, or --below-head; \
+             nothing was changed"
+        ))),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -181,13 +204,8 @@ fn check_witness(path: Option<&Path>, chain: ChainId, level: Level) -> Outcome {
     let marks = accounts
         .filter(|account| account.chain == chain)
         .flat_map(|account| &account.watermarks);
-    match marks.map(|mark| mark.position.level).max() {
-        Some(highest) if level < highest => Err(problem(format!(
-            "level {level} lies below what the witness {shown} knows, level {highest}; give a level of at least \
-             that, or --below-head; nothing was changed"
-        ))),
-        Some(_) | None => Ok(()),
-    }
+    let highest = marks.map(|mark| mark.position.level).max();
+    check_highest(highest, level, &format!("the witness {shown} knows"))
 }
 
 async fn check_head(settings: &Settings, chain: &Chain, level: Level) -> Result<(), Failure> {

@@ -60,17 +60,11 @@ async fn execute_on_etcd(
     let failed = |error| Failure::new(code::IO, error);
     let Err(error) = store.connect().await else {
         let reply = execute_on(settings, command, Arc::<EtcdStore>::clone(&store) as _).await;
-        if let Err(error) = store.write_witness() {
-            // What was done is done, and has to be told.
-            let directory = settings.state.directory.display();
-            complain(&format!(
-                "warning: the witness in {directory} cannot be written: {error}"
-            ))?;
-        }
+        note_seen(settings, &store)?;
         return reply;
     };
     // A doubt that may not show any more at the next look.
-    store.write_witness()?;
+    note_seen(settings, &store)?;
     if !matches!(command, Command::WatermarkShow) {
         return Err(failed(error));
     }
@@ -81,6 +75,17 @@ async fn execute_on_etcd(
     let store = open_doubted_etcd(settings, etcd, lock, &tasks).map_err(unusable)?;
     store.connect().await.map_err(failed)?;
     execute_on(settings, command, Arc::new(store)).await
+}
+
+/// Writes the witness. If that fails, what was done or found has to be told all the same.
+fn note_seen(settings: &Settings, store: &EtcdStore) -> Outcome {
+    if let Err(error) = store.write_witness() {
+        let directory = settings.state.directory.display();
+        complain(&format!(
+            "warning: the witness in {directory} cannot be written: {error}"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Puts a witness of the store as it is now in place of the one before, which is kept.

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::app::open_doubted_etcd;
 use crate::cli::{Failure, Outcome, code, print};
-use crate::guard::Book;
+use crate::guard::StoreError;
 use crate::settings::{EtcdSettings, Settings};
-use crate::store::{Found, Replaced, write_durably};
+use crate::store::{Replaced, write_durably};
 use crate::task::Tasks;
-use crate::tezos::Level;
 use crate::transfer::begin_anew;
 
 use super::super::{chain, floor::floor_of, run};
-use super::{Reset, check_head, check_lineage, configured, known, note, problem, save, tell};
+use super::{
+    Reset, beginners, check_head, check_highest, check_lineage, note, save, tell, what_is_there,
+};
 
 /// Resets the store in etcd. Replicas that run stop by it: they see another lineage.
 pub(super) async fn reset(settings: &Settings, etcd: &EtcdSettings, reset: Reset) -> Outcome {
@@ -22,30 +23,19 @@ pub(super) async fn reset(settings: &Settings, etcd: &EtcdSettings, reset: Reset
     let tasks = Tasks::new();
     let store = open_doubted_etcd(settings, etcd, lock, &tasks)
         .map_err(|reason| Failure::new(code::CONFIG, reason))?;
-    let failed = |error: crate::guard::StoreError| Failure::new(code::IO, error);
-    let (lineage, book) = match store.inspect().await.map_err(failed)? {
-        Found::Absent => {
-            return Err(problem(
-                "there is no store in etcd to replace; `signer-proxy watermark init` makes one, or, if this replica has \
-                 seen one, `signer-proxy watermark accept`",
-            ));
-        }
-        Found::Whole { lineage, book } => (Some(lineage), *book),
-        Found::Unreadable { reason } => {
-            print(&format!("the store cannot be read: {reason}\n"))?;
-            (None, Book::default())
-        }
-    };
+    let failed = |error: StoreError| Failure::new(code::IO, error);
+    let absent = "there is no store in etcd to replace; `signer-proxy watermark init` makes one, or, if this replica has \
+                  seen one, `signer-proxy watermark accept`";
+    let (lineage, book) = what_is_there(store.inspect().await.map_err(failed)?, absent)?;
     check_lineage(&reset.lineage, lineage.as_deref())?;
-    let accounts = match lineage {
-        Some(_) => known(&book, &chain, reset.key)?,
-        None => configured(settings, &chain, reset.key)?,
-    };
+    let accounts = beginners(settings, &chain, (lineage.as_deref(), &book), reset.key)?;
     let level = floor_of(reset.floor, &chain).await?;
     let now = crate::time::now();
     if !reset.below_head {
         check_head(settings, &chain, level).await?;
-        check_seen(store.highest_seen(chain.id, now), level)?;
+        // What the store has forgotten, this replica may have seen.
+        let seen = store.highest_seen(chain.id, now);
+        check_highest(seen, level, "this replica has seen of the store")?;
     }
     let mut kept = Vec::new();
     if let Some(lineage) = &lineage {
@@ -90,15 +80,4 @@ fn save_raw(directory: &Path, raw: &[(String, Vec<u8>)]) -> Result<PathBuf, Fail
         Failure::new(code::IO, message)
     })?;
     Ok(file)
-}
-
-/// What the store has forgotten, this replica may have seen.
-fn check_seen(highest: Option<Level>, level: Level) -> Outcome {
-    match highest {
-        Some(highest) if level < highest => Err(problem(format!(
-            "level {level} lies below what this replica has seen of the store, level {highest}; give a level of at least \
-             that, or --below-head; nothing was changed"
-        ))),
-        Some(_) | None => Ok(()),
-    }
 }
